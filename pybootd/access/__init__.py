@@ -1,0 +1,1 @@
+"""Who may boot: the built-in access backends."""

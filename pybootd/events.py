@@ -1,0 +1,209 @@
+"""
+Whatever happens to a machine, as immutable values on one in-process bus.
+
+DHCP, TFTP and HTTP publish; the log, notifications, metrics, the dashboard and web
+hooks subscribe, and know nothing of protocols.  Publishing costs next to nothing when
+nobody listens.  A subscriber must return at once: whoever needs longer keeps a bounded queue of
+its own and loses from that.  One that raises is reported, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address
+from uuid import UUID
+
+from attrs import frozen
+
+from pybootd.machine import Firmware
+
+
+@frozen
+class Event:
+    """Something that happened to one machine."""
+
+    time: float
+    """Seconds since the epoch."""
+
+    mac: str
+    """C{52:54:00:12:34:56}, or nothing where only the address is known."""
+
+    address: IPv4Address | None
+    """The machine's IP address, where it has one."""
+
+
+@frozen
+class Seen(Event):
+    """A machine asked for something by DHCP, PXE or BOOTP."""
+
+    message: str
+    """DISCOVER, REQUEST, INFORM, BOOTP..."""
+    firmware: Firmware
+    architecture: int | None
+    uuid: UUID | None
+    interface: str
+
+
+@frozen
+class Offered(Event):
+    """An OFFER left: C{address} is what it proposes (none in proxy mode)."""
+
+    boot_file: str
+
+
+@frozen
+class Leased(Event):
+    """An ACK left (or a BOOTP reply), after the lease was durable."""
+
+    uuid: UUID | None
+    boot: bool
+    """The machine showed itself as a PXE or HTTP boot client in this request."""
+    boot_file: str
+    hostname: str
+    expires: float
+
+
+@frozen
+class Refused(Event):
+    """A NAK left, or a file was denied: somebody was told no."""
+
+    message: str
+    reason: str
+    setting: str
+    """The configuration line that decides it, or nothing."""
+
+
+@frozen
+class Ignored(Event):
+    """A request was left unanswered on purpose."""
+
+    message: str
+    reason: str
+    setting: str
+    """The configuration line that decides it, or nothing."""
+
+
+@frozen
+class Released(Event):
+    """The machine gave its address back."""
+
+    uuid: UUID | None
+
+
+@frozen
+class Declined(Event):
+    """The machine found its address in use by somebody else; the address rests."""
+
+
+@frozen
+class Conflict(Event):
+    """An address that was to be given answered a probe; it rests."""
+
+
+@frozen
+class FileAsked(Event):
+    """A file was asked for, by whatever protocol."""
+
+    protocol: str
+    """C{tftp} or C{http}."""
+    name: str
+    """As the client wrote it; escape before showing."""
+
+
+@frozen
+class FileMissing(Event):
+    """The file that was asked for is not there (or not for this machine)."""
+
+    protocol: str
+    name: str
+    reason: str
+
+
+@frozen
+class TransferBegun(Event):
+    """A file is being sent."""
+
+    protocol: str
+    transfer: int
+    """A number that the later events of this transfer repeat."""
+    name: str
+    source: str
+    """The path or URL that is behind the name."""
+    size: int | None
+    """Bytes, where known."""
+    detail: str
+    """blksize, windowsize, range: what was agreed, for people."""
+
+
+@frozen
+class TransferProgress(Event):
+    """So much has arrived; at most a few each second for one transfer."""
+
+    transfer: int
+    sent: int
+
+
+@frozen
+class TransferEnded(Event):
+    """The whole file has arrived."""
+
+    protocol: str
+    transfer: int
+    name: str
+    sent: int
+    seconds: float
+    retransmitted: int
+
+
+@frozen
+class TransferFailed(Event):
+    """The transfer ended before its end."""
+
+    protocol: str
+    transfer: int
+    name: str
+    sent: int
+    reason: str
+    probe: bool
+    """The client only wanted to know the size (RFC 2349 tsize), as UEFI does: no failure."""
+
+
+Subscriber = Callable[[Event], None]
+
+
+class Bus:
+    """Hands each event to every subscriber, in the order in which they subscribed."""
+
+    def __init__(self, report: Callable[[Subscriber], None] | None = None) -> None:
+        """@param report: called inside the except clause when a subscriber raised."""
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._report = report
+
+    @property
+    def listening(self) -> bool:
+        """Whether anybody would hear; a publisher may ask before it builds a costly event."""
+        return bool(self._subscribers)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """@return: call it to unsubscribe."""
+        self._subscribers += (subscriber,)
+        return lambda: self._drop(subscriber)
+
+    def publish(self, event: Event) -> None:
+        """Tell everybody.  Never raises."""
+        for subscriber in self._subscribers:
+            try:
+                subscriber(event)
+            except Exception:
+                if self._report is not None:
+                    self._report(subscriber)
+
+    def _drop(self, subscriber: Subscriber) -> None:
+        self._subscribers = tuple(other for other in self._subscribers if other is not subscriber)
+
+
+def record(bus: Bus) -> Sequence[Event]:
+    """A list that grows with each event: for tests and for replays."""
+    events: list[Event] = []
+    bus.subscribe(events.append)
+    return events

@@ -1,0 +1,1 @@
+"""HTTP: boot files over twisted.web."""

@@ -1,0 +1,1 @@
+"""Which address belongs to which machine, and where that is written down."""

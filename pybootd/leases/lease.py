@@ -1,0 +1,55 @@
+"""
+One lease: an address that a machine has, and until when.
+
+Values only; the table that indexes them is L{pybootd.leases.table}.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from attrs import frozen
+
+
+class State(IntEnum):
+    """What a record says.  The numbers are written to disk: never renumber."""
+
+    BOUND = 1
+    """The machine has the address (BOOTP machines: for ever)."""
+    RELEASED = 2
+    """It gave it back; it gets the same one again while nobody else needs it."""
+    DECLINED = 3
+    """Somebody else answers at this address: it rests until C{expires}."""
+
+
+@frozen
+class Lease:
+    """One record of the lease store.  The latest record of an address counts."""
+
+    address: int
+    """IPv4, as an integer."""
+
+    key: bytes
+    """Whose it is: the hardware address (RFC 2131 calls it chaddr), which ROM, loader and
+    operating system of one machine share; empty for an address that only rests."""
+
+    state: State
+    expires: float
+    """Seconds since the epoch; infinity for BOOTP."""
+
+    client_id: bytes = b""
+    """Option 61 as the machine last sent it."""
+
+    uuid: bytes = b""
+    """Option 97 without its type byte, as learnt in the boot phase: 16 bytes or none."""
+
+    hostname: str = ""
+
+
+@frozen
+class Claim:
+    """A change to be written down: this lease is to hold from now on."""
+
+    lease: Lease
+    fresh: bool
+    """The address was not this machine's before: a shared store must make sure it is free."""

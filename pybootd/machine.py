@@ -1,0 +1,134 @@
+"""
+What is known of one machine.
+
+DHCP learns a machine's identity and gives it an address; TFTP and HTTP recognise it by
+that address; filters, templates, access backends and the dashboard all ask here.
+Addresses are objects here, at the edge; inside the DHCP room they are integers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from ipaddress import IPv4Address
+from uuid import UUID
+
+from attrs import define, field
+
+
+class Firmware(Enum):
+    """What kind of program speaks for the machine at the moment."""
+
+    UNKNOWN = "unknown"
+    PXE = "PXE"
+    HTTP_BOOT = "HTTP boot"
+    IPXE = "iPXE"
+    RASPBERRY_PI = "Raspberry Pi"
+    SYSTEM = "operating system"
+
+
+class Stage(Enum):
+    """How far the machine has come, in the order of a boot."""
+
+    SEEN = "asked"
+    OFFERED = "offered"
+    LEASED = "leased"
+    LOADING = "loading"
+    RUNNING = "system up"
+    REFUSED = "refused"
+
+
+@define(eq=False)
+class Machine:
+    """
+    One machine, identified by its hardware address.
+
+    Everything a client said of itself may be forged; it is data, never a permission.
+    """
+
+    mac: str
+    """Lower case with colons: C{52:54:00:12:34:56}."""
+
+    uuid: UUID | None = None
+    architecture: int | None = None
+    """Option 93 (RFC 4578 2.1; IANA "Processor Architecture Types")."""
+
+    firmware: Firmware = Firmware.UNKNOWN
+    address: IPv4Address | None = None
+    hostname: str = ""
+    stage: Stage = Stage.SEEN
+    boot_file: str = ""
+    """The boot file that the access server named for it (C{file:}), or nothing."""
+
+    variables: Mapping[str, str] = field(factory=dict)
+    """C{var.NAME} of its C{[host MAC]} section."""
+
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+
+    @property
+    def dashed(self) -> str:
+        """The hardware address as configuration files and URLs have it: C{52-54-00-12-34-56}, upper case."""
+        return self.mac.replace(":", "-").upper()
+
+
+class Machines:
+    """
+    The machines that were seen lately, by hardware address and by IP address.
+
+    Bounded: the one unseen for longest is forgotten when C{limit} is passed, so that a
+    flood of invented hardware addresses costs a fixed amount of memory.
+    """
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
+        self._by_mac: OrderedDict[str, Machine] = OrderedDict()
+        self._by_address: dict[IPv4Address, Machine] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_mac)
+
+    def __iter__(self) -> Iterator[Machine]:
+        return iter(tuple(self._by_mac.values()))
+
+    def get(self, mac: str) -> Machine | None:
+        """The machine with that hardware address, if it was seen."""
+        return self._by_mac.get(mac)
+
+    def at(self, address: IPv4Address) -> Machine | None:
+        """The machine that was given that IP address."""
+        return self._by_address.get(address)
+
+    def see(self, mac: str, now: float) -> Machine:
+        """The machine with that hardware address, new if need be; it counts as seen C{now} (seconds)."""
+        machine = self._by_mac.get(mac)
+        if machine is None:
+            machine = self._by_mac[mac] = Machine(mac, first_seen=now)
+            if len(self._by_mac) > self._limit:
+                self._forget(next(iter(self._by_mac.values())))
+        else:
+            self._by_mac.move_to_end(mac)
+        machine.last_seen = now
+        return machine
+
+    def settle(self, machine: Machine, address: IPv4Address | None) -> None:
+        """The machine now has this address, or none; whoever had it before has it no longer."""
+        if machine.address is not None and self._by_address.get(machine.address) is machine:
+            del self._by_address[machine.address]
+        machine.address = address
+        if address is not None:
+            before = self._by_address.get(address)
+            if before is not None:
+                before.address = None
+            self._by_address[address] = machine
+
+    def _forget(self, machine: Machine) -> None:
+        del self._by_mac[machine.mac]
+        if machine.address is not None and self._by_address.get(machine.address) is machine:
+            del self._by_address[machine.address]
+
+
+def mac_text(chaddr: bytes) -> str:
+    """A hardware address as text: lower case hexadecimal, colons between."""
+    return chaddr.hex(":")

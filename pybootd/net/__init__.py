@@ -1,0 +1,1 @@
+"""Sockets, interfaces and neighbours: what pybootd asks of the operating system's network."""

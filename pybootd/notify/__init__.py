@@ -1,0 +1,1 @@
+"""Subscribers of the event stream that tell somebody: the log, UDP listeners, web hooks."""

@@ -1,0 +1,1 @@
+"""The boot dashboard, its API and its metrics."""
