@@ -1,0 +1,73 @@
+"""
+The command-line flags that C{twistd pybootd} and the console script share.
+
+Kept apart from both, so that C{pybootd check} and the daemon can never read the same
+flags differently.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+from twisted.python import usage
+
+DEFAULT_CONFIG = "pybootd.ini"
+SEARCHED = (Path(DEFAULT_CONFIG), Path("pybootd/etc/pybootd.ini"), Path("/etc/pybootd.ini"))
+"""Where the configuration is looked for when none is named; the first that exists is read."""
+
+
+@frozen
+class Flags:
+    """What the command line says about one run."""
+
+    config: Path
+    dhcp: bool = True
+    tftp: bool = True
+    http: bool = False
+    """HTTP was asked for with C{-H}; C{[httpd] enable} may ask for it too."""
+    debug: bool = False
+
+
+class ServiceOptions(usage.Options):
+    """C{-c -p -t -H -d -h}."""
+
+    optParameters = [
+        ["config", "c", None, f"Configuration file (default: the first of {', '.join(map(str, SEARCHED))})."],
+    ]
+    optFlags = [
+        ["pxe", "p", "Only BOOTP, DHCP and PXE."],
+        ["tftp", "t", "Only TFTP."],
+        ["http", "H", "Serve files over HTTP too."],
+        ["debug", "d", "Log everything, with tracebacks."],
+    ]
+    compData = usage.Completions(optActions={"config": usage.CompleteFiles("*.ini")})
+
+    def opt_h(self) -> None:
+        """Display this help and exit."""
+        self.opt_help()
+
+    def postOptions(self) -> None:
+        """@raise usage.UsageError: C{-p} and C{-t} exclude each other."""
+        if self["pxe"] and self["tftp"]:
+            raise usage.UsageError("-p (only DHCP/PXE) and -t (only TFTP) exclude each other; without both, both run")
+
+    def flags(self, directory: Path | None = None) -> Flags:
+        """
+        These options as a value.
+
+        @param directory: where a relative file name starts, if not in the working directory.
+        """
+        base = directory or Path()
+        return Flags(
+            config=base / self["config"] if self["config"] else default_config(base),
+            dhcp=not self["tftp"],
+            tftp=not self["pxe"],
+            http=bool(self["http"]),
+            debug=bool(self["debug"]),
+        )
+
+
+def default_config(base: Path = Path()) -> Path:
+    """The first configuration file that exists where they are looked for, else the first of all."""
+    return next((base / path for path in SEARCHED if (base / path).is_file()), base / SEARCHED[0])
