@@ -1,0 +1,58 @@
+"""The bus on which everything that happens to a machine is told."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.events import Bus, Event, record
+
+EVENT = Event(1.0, "52:54:00:00:00:0a", None)
+
+
+class BusTests(SynchronousTestCase):
+    """L{Bus} hands each event to everybody, whatever one of them does."""
+
+    def test_everybody_hears(self) -> None:
+        """Each subscriber gets each event."""
+        bus = Bus()
+        first, second = record(bus), record(bus)
+        bus.publish(EVENT)
+        self.assertEqual((first, second), ([EVENT], [EVENT]))
+
+    def test_nobody_listens(self) -> None:
+        """A bus says whether anybody would hear."""
+        bus = Bus()
+        self.assertFalse(bus.listening)
+        leave = bus.subscribe(lambda event: None)
+        self.assertTrue(bus.listening)
+        leave()
+        self.assertFalse(bus.listening)
+
+    def test_one_raises(self) -> None:
+        """A subscriber that raises is reported; the others hear all the same, and it hears the next one too."""
+        reported = []
+        bus = Bus(report=reported.append)
+
+        def broken(event: Event) -> None:
+            raise ValueError("broken")
+
+        bus.subscribe(broken)
+        heard = record(bus)
+        bus.publish(EVENT)
+        bus.publish(EVENT)
+        self.assertEqual(heard, [EVENT, EVENT])
+        self.assertEqual(reported, [broken, broken])
+
+    def test_unsubscribes_while_told(self) -> None:
+        """A subscriber may leave while an event is being told; the others still hear it."""
+        bus = Bus()
+        heard: list[Event] = []
+
+        def once(event: Event) -> None:
+            leave()
+
+        leave = bus.subscribe(once)
+        bus.subscribe(heard.append)
+        bus.publish(EVENT)
+        bus.publish(EVENT)
+        self.assertEqual(heard, [EVENT, EVENT])
