@@ -1,0 +1,203 @@
+"""
+Where benchmarks run: two network namespaces joined by one cable, a server on one core, its load on the other.
+
+Everything is created below names of this process and removed at the end, whatever happened.  Nothing here touches a
+real network.  Needs root and Debian's C{iproute2}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from attrs import define, field
+
+SERVER_ADDRESS = "10.91.0.1"
+CLIENT_ADDRESS = "10.91.0.2"
+PREFIX = 16
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def run(*command: str, check: bool = True) -> str:
+    """One command to its end; what it printed."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if check and done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+@define
+class Process:
+    """A server or a load generator under observation."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def _tree(self) -> list[int]:
+        pids = [self.popen.pid]
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    pids += [int(child) for child in (task / "children").read_text().split()]
+        return pids
+
+    def cpu(self) -> float:
+        """CPU seconds spent so far, in user and kernel mode, ended children included."""
+        total = 0
+        for pid in self._tree():
+            with contextlib.suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                total += sum(map(int, fields[11:15]))
+        return total / TICKS
+
+    def memory(self) -> float:
+        """Private memory in MB."""
+        total = 0
+        for pid in self._tree():
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    if line.startswith(("Private_Clean", "Private_Dirty")):
+                        total += int(line.split()[1])
+        return total / 1024
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, by pid, and wait."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(how)
+            try:
+                self.popen.wait(5)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+
+
+@define
+class Lab:
+    """Two namespaces and whatever was started in them."""
+
+    server: str
+    client: str
+    scratch: Path
+    _started: list[Process] = field(factory=list)
+
+    def start(self, name: str, command: Sequence[str | Path], *, where: str = "", core: int = 0) -> Process:
+        """Start a program in a namespace (the server's, if not said otherwise), pinned to one core."""
+        log = self.scratch / f"{name}-{len(self._started)}.log"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                ["ip", "netns", "exec", where or self.server, "taskset", "-c", str(core), *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.scratch,
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self._started.append(process)
+        return process
+
+    def inside(
+        self, *command: str, where: str = "", core: int = 1, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end in a namespace (the client's, if not said otherwise)."""
+        return subprocess.run(
+            ["ip", "netns", "exec", where or self.client, "taskset", "-c", str(core), *command],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=self.scratch,
+            timeout=timeout,
+        )
+
+    def listening(self, process: Process, port: int, *, protocol: str = "udp", timeout: float = 60) -> float:
+        """
+        Wait until somebody in the server's namespace has the port.
+
+        @return: seconds that it took.
+        """
+        begin = time.monotonic()
+        needle = f":{port:04X} "
+        while time.monotonic() - begin < timeout:
+            if process.popen.poll() is not None:
+                raise RuntimeError(f"{process.name} ended: {process.log.read_text(errors='replace')[-2000:]}")
+            table = run("ip", "netns", "exec", self.server, "cat", f"/proc/net/{protocol}")
+            if needle in table:
+                return time.monotonic() - begin
+            time.sleep(0.01)
+        raise RuntimeError(f"{process.name} does not listen: {process.log.read_text(errors='replace')[-2000:]}")
+
+    def clear(self) -> None:
+        """End everything that was started."""
+        while self._started:
+            self._started.pop().stop()
+
+
+@contextlib.contextmanager
+def lab() -> Iterator[Lab]:
+    """A fresh laboratory; gone when the block ends."""
+    server, client = f"pbs{os.getpid()}", f"pbc{os.getpid()}"
+    with tempfile.TemporaryDirectory(prefix="pybootd-bench-") as scratch:
+        place = Lab(server, client, Path(scratch))
+        try:
+            for name in (server, client):
+                run("ip", "netns", "add", name)
+                run("ip", "-n", name, "link", "set", "lo", "up")
+            run("ip", "-n", server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", client)
+            for name, address in ((server, SERVER_ADDRESS), (client, CLIENT_ADDRESS)):
+                run("ip", "-n", name, "addr", "add", f"{address}/{PREFIX}", "brd", "+", "dev", "eth0")
+                run("ip", "-n", name, "link", "set", "eth0", "up")
+            yield place
+        finally:
+            place.clear()
+            for name in (server, client):
+                for pid in run("ip", "netns", "pids", name, check=False).split():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+                run("ip", "netns", "del", name, check=False)
+
+
+def median(values: Sequence[float]) -> float:
+    """The median; not a number where nothing was measured."""
+    return statistics.median(values) if values else float("nan")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A reStructuredText simple table."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (header, *rows)
+    ]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
+
+
+def machine() -> str:
+    """One line about this computer."""
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "unknown processor",
+    )
+    return f"{os.cpu_count()} cores, {model}, Linux {os.uname().release}"
+
+
+def interleaved(rounds: int, runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Each run in turn, several rounds of it, so that a machine whose speed drifts treats all alike."""
+    results: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, measure in runs.items():
+            results[name].append(measure())
+    return results
