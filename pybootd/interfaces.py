@@ -117,12 +117,16 @@ class Target:
     """A path or an URL.  Relative paths are relative to the daemon's directory when they
     begin with C{./}, else to the root that serves."""
 
-    base: str = ""
-    """What the administrator wrote before the first variable: the result must stay below
-    this directory.  Empty: the name holds nothing that a client said."""
+    base: str | None = None
+    """What the administrator wrote before the first variable, up to its last C{/}: the
+    result must stay below this directory (empty: below the root).  None: the whole name is
+    the administrator's and may point anywhere."""
 
     setting: str = ""
     """The configuration line, for the trace."""
+
+    indirect: bool = False
+    """The name is not the file's: it is that of a local file whose first line names it."""
 
 
 class IFilenameFilter(Interface):

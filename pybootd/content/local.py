@@ -1,0 +1,346 @@
+"""
+Files below a directory, and nothing but files below it.
+
+Names are walked one component at a time, from one directory descriptor to the next, so
+that no link, however it is swapped in meanwhile, leads out of the root.  Links that stay
+inside are followed.  What is not a regular file is not there: it is never even opened,
+for a FIFO would hang its reader and a device may act.
+
+Readers of the same unchanged file share one descriptor: a hall of machines that starts
+at once opens its kernel once.
+"""
+
+# Paths are bytes and descriptors here, which pathlib does not have.
+# ruff: noqa: PTH
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pybootd.content.content import Content
+from pybootd.errors import NotFound, SourceFailed
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
+"""Runs a function that may wait for a disk outside the reactor's thread."""
+
+MAXIMUM_LINKS = 40
+"""Links followed for one name; the kernel's own limit (path_resolution(7))."""
+
+_DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
+_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class LocalFiles:
+    """
+    Opens files; one instance serves the whole server.
+
+    @param in_thread: where a file that is not in memory is read from disk; None: here,
+        which only short-lived programs and tests should do.
+    """
+
+    def __init__(self, in_thread: InThread | None = None) -> None:
+        self._in_thread = in_thread
+        self._shared: dict[tuple[str, str, bool], _Shared] = {}
+
+    def open(self, root: str, name: str, ignore_case: bool = False) -> Content:
+        """
+        Open one file for one reader.
+
+        @param root: an absolute directory; itself it may be reached through links.
+        @param name: components below it, separated by C{/}; bytes that are no UTF-8 are
+            carried as lone surrogates.
+        @param ignore_case: where no entry has the very name, one that differs in case will do.
+        @raise NotFound: it is not a file below C{root} that this process may read.
+        @raise SourceFailed: it may well be, but this process or the disk is at its limit.
+        """
+        key = (root, name, ignore_case)
+        shared = self._shared.get(key)
+        if shared is None or not shared.unchanged():
+            shared = self._shared[key] = _Shared(*_open(root, name, ignore_case))
+            shared.forget = lambda: self._forget(key, shared)
+        return shared.content(self._in_thread)
+
+    def read(self, root: str, name: str, limit: int, ignore_case: bool = False) -> bytes:
+        """
+        The first C{limit} bytes of a small file of the administrator's; errors as in L{open}.
+        """
+        fd, _, _ = _open(root, name, ignore_case)
+        try:
+            return os.read(fd, limit)
+        except OSError as error:
+            raise _refusal(error) from error
+        finally:
+            os.close(fd)
+
+    def _forget(self, key: tuple[str, str, bool], shared: _Shared) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
+
+
+class _Shared:
+    """One open file and its readers; closed by the last of them."""
+
+    __slots__ = ("_readers", "fd", "forget", "identity", "path", "status")
+
+    def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
+        self.fd = fd
+        self.path = path
+        self.status = status
+        self.forget: Callable[[], None] = lambda: None
+        self._readers = 0
+
+    def unchanged(self) -> bool:
+        """
+        Whether the path still leads to this very file.
+
+        Only compared, never opened: what was vetted when it was opened is what is served.
+        """
+        try:
+            now = os.stat(_raw(self.path))
+        except (OSError, ValueError):
+            return False
+        return _identity(now) == _identity(self.status)
+
+    def content(self, in_thread: InThread | None) -> Content:
+        status = self.status
+        self.acquire()
+        return Content(
+            source=self.path,
+            size=status.st_size,
+            body=FileBody(self, in_thread),
+            modified=status.st_mtime,
+            etag=f"{status.st_mtime_ns:x}-{status.st_size:x}",
+        )
+
+    def acquire(self) -> None:
+        self._readers += 1
+
+    def release(self) -> None:
+        self._readers -= 1
+        if not self._readers:
+            os.close(self.fd)
+            self.forget()
+
+
+class FileBody:
+    """The bytes of one open file, for one reader; reads never wait for the disk where the kernel can tell."""
+
+    def __init__(self, shared: _Shared, in_thread: InThread | None) -> None:
+        self._shared: _Shared | None = shared
+        self._fd = shared.fd
+        self._size = shared.status.st_size
+        self._in_thread = in_thread
+        self._nowait = _NOWAIT if in_thread is not None else 0
+        self._wanted = (0, 0)
+        self._fetched: tuple[int, bytes] | None = None
+        self._failure: SourceFailed | None = None
+
+    def fileno(self) -> int | None:
+        return self._fd
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        if self._failure is not None:
+            raise self._failure
+        length = min(length, self._size - offset)
+        if length <= 0:
+            return b""
+        if self._fetched is not None and self._fetched[0] == offset and len(self._fetched[1]) >= length:
+            return self._fetched[1][:length]
+        if self._nowait:
+            data = self._read_cached(offset, length)
+            if data is None:
+                self._wanted = (offset, length)
+            return data
+        return self._read_through(offset, length)
+
+    def wait(self, ready: Callable[[], None]) -> None:
+        shared = self._shared
+        if self._in_thread is None or shared is None:
+            ready()
+            return
+        shared.acquire()  # the thread's own hold: a close meanwhile must not free the descriptor
+        offset, length = self._wanted
+
+        def done(data: bytes | BaseException) -> None:
+            shared.release()
+            if isinstance(data, bytes):
+                self._fetched = (offset, data)
+            ready()
+
+        def fetch() -> bytes | BaseException:
+            try:
+                return self._read_through(offset, length)
+            except SourceFailed as failure:
+                return failure
+
+        self._in_thread(fetch).addBoth(done)
+
+    def discard(self, offset: int) -> None:
+        if self._fetched is not None and self._fetched[0] + len(self._fetched[1]) <= offset:
+            self._fetched = None
+
+    def close(self) -> None:
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.release()
+
+    def _read_cached(self, offset: int, length: int) -> bytes | None:
+        """What the page cache has, if it has all of it."""
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(self._fd, [buffer], offset, self._nowait)
+        except OSError as error:
+            if error.errno == errno.EAGAIN:
+                return None
+            self._nowait = 0  # EOPNOTSUPP: a file system that cannot tell (tmpfs) or is all memory
+            return self._read_through(offset, length)
+        return bytes(buffer) if count == length else None
+
+    def _read_through(self, offset: int, length: int) -> bytes:
+        try:
+            data = os.pread(self._fd, length, offset)
+        except OSError as error:
+            self._failure = SourceFailed(f"The file cannot be read: {error.strerror}")
+            raise self._failure from error
+        if len(data) < length:
+            self._failure = SourceFailed("The file became shorter while it was being sent")
+            raise self._failure
+        return data
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
+def _raw(path: str) -> bytes:
+    """A path as the kernel takes it, whatever the locale."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _open(root: str, name: str, ignore_case: bool) -> tuple[int, str, os.stat_result]:
+    try:
+        walk = _Walk(root, ignore_case)
+    except OSError as error:
+        raise _refusal(error) from error
+    try:
+        fd, status = walk.open(name)
+    except OSError as error:
+        raise _refusal(error) from error
+    except ValueError as error:  # a NUL, or a lone surrogate that stands for no byte
+        raise NotFound("no such file") from error
+    finally:
+        walk.close()
+    return fd, f"{root.rstrip('/')}/{name}", status
+
+
+def _refusal(error: OSError) -> NotFound | SourceFailed:
+    if error.errno in _EXHAUSTED:
+        return SourceFailed("The server has too many files open; try again")
+    if error.errno == errno.EIO:
+        return SourceFailed("The server's disk cannot be read")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return NotFound("not readable by the server")
+    return NotFound("no such file")
+
+
+class _Walk:
+    """A way down from the root: the open directories from the root to where it stands."""
+
+    def __init__(self, root: str, ignore_case: bool) -> None:
+        self._root = root
+        self._ignore_case = ignore_case
+        self._links = 0
+        self._fds = [os.open(_raw(root), _DIRECTORY)]
+
+    def close(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+
+    def open(self, name: str) -> tuple[int, os.stat_result]:
+        parts = name.split("/")
+        parts.reverse()
+        while parts:
+            part = parts.pop()
+            if part in ("", "."):
+                if not parts:
+                    raise NotFound("a directory")
+            elif part == "..":
+                self._ascend()
+            else:
+                opened = self._descend(part, parts)
+                if opened is not None:
+                    return opened
+        raise NotFound("a directory")
+
+    def _ascend(self) -> None:
+        if len(self._fds) == 1:
+            raise NotFound("leads out of the root")
+        os.close(self._fds.pop())
+
+    def _descend(self, part: str, parts: list[str]) -> tuple[int, os.stat_result] | None:
+        """Take one step; where that is a link, put what it says in front of the parts still to go."""
+        here = self._fds[-1]
+        entry = _raw(part)
+        try:
+            status = os.stat(entry, dir_fd=here, follow_symlinks=False)
+        except FileNotFoundError:
+            if not self._ignore_case:
+                raise
+            entry = self._similar(part)
+            status = os.stat(entry, dir_fd=here, follow_symlinks=False)
+        if stat.S_ISLNK(status.st_mode):
+            self._follow(entry, parts)
+            return None
+        if parts:
+            self._fds.append(os.open(entry, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here))
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            raise NotFound("a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file")
+        return self._file(entry)
+
+    def _file(self, entry: bytes) -> tuple[int, os.stat_result]:
+        fd = os.open(entry, _FILE, dir_fd=self._fds[-1])
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):  # swapped since it was looked at
+            os.close(fd)
+            raise NotFound("not a regular file")
+        return fd, status
+
+    def _follow(self, entry: bytes, parts: list[str]) -> None:
+        self._links += 1
+        if self._links > MAXIMUM_LINKS:
+            raise NotFound("too many links")
+        target = os.readlink(entry, dir_fd=self._fds[-1]).decode("utf-8", "surrogateescape")
+        if target.startswith("/"):
+            target = self._below(target)
+            while len(self._fds) > 1:
+                os.close(self._fds.pop())
+        parts.extend(reversed(target.split("/")))
+
+    def _below(self, target: str) -> str:
+        """An absolute link's target, as seen from the root; it may say the root as configured or as it really is."""
+        for root in (self._root, os.path.realpath(self._root)):
+            prefix = root.rstrip("/") + "/"
+            if target.startswith(prefix):
+                return target[len(prefix) :]
+        raise NotFound("leads out of the root")
+
+    def _similar(self, part: str) -> bytes:
+        fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fds[-1])
+        try:
+            wanted = part.casefold()
+            for entry in sorted(os.listdir(fd)):
+                if entry.casefold() == wanted:
+                    return os.fsencode(entry)
+        finally:
+            os.close(fd)
+        raise NotFound("no such file")
