@@ -1,0 +1,200 @@
+"""
+HTTP side by side: pybootd, nginx (one worker, sendfile), C{twistd web} and C{http.server}, in one interleaved run.
+
+    sudo python -m benchmarks.http [--rounds 3] [--seconds 4] [--only pybootd,nginx]
+
+Server on one core, wrk on the other.  Needs root and Debian's C{wrk nginx-light}; what is not installed is left out
+and said so.  Figures are ratios to nginx in the same run, and CPU seconds of the server for each GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.lab import SERVER_ADDRESS, Lab, Process, lab, machine, median, table
+
+MIB = 1 << 20
+FILES = {"large.img": 1024 * MIB, "64m.img": 64 * MIB, "16m.img": 16 * MIB, "4k.cfg": 4096}
+
+
+@frozen
+class Case:
+    """One kind of load."""
+
+    name: str
+    file: str
+    connections: int
+    script: str = ""
+
+
+RANGES = """
+request = function()
+  local first = math.random(0, 1000) * 1048576
+  return wrk.format("GET", nil, {["Range"] = "bytes=" .. first .. "-" .. (first + 1048575)})
+end
+"""
+CLOSE = 'wrk.headers["Connection"] = "close"'
+
+CASES = (
+    Case("1 connection, 1 GiB", "large.img", 1),
+    Case("64 x 64 MiB", "64m.img", 64),
+    Case("256 x 16 MiB", "16m.img", 256),
+    Case("1 MiB ranges, 16 connections", "large.img", 16, RANGES),
+    Case("4 KiB, 64 keep-alive", "4k.cfg", 64),
+    Case("4 KiB, 1 keep-alive", "4k.cfg", 1),
+    Case("4 KiB, 16, a connection each", "4k.cfg", 16, CLOSE),
+)
+
+
+@frozen
+class Server:
+    """One competitor."""
+
+    name: str
+    program: str
+    port: int
+    prepare: Callable[[Path, Path], Sequence[str]]
+
+
+def pybootd(scratch: Path, root: Path) -> Sequence[str]:
+    """pybootd's HTTP with filters, events and the log at info; check_ip off, for the load has no lease."""
+    (scratch / "http.ini").write_text(
+        f"[logger]\ntype = file\nfile = {scratch}/http.log\n[tftpd]\nport = 6969\nroot = {root}\n"
+        f"[httpd]\nport = 8000\nroot = {root}\ncheck_ip = no\n[filters]\nnone/* = other/{{filename}}\n"
+    )
+    return [sys.executable, "-m", "pybootd", "-t", "-H", "-c", str(scratch / "http.ini")]
+
+
+def nginx(scratch: Path, root: Path) -> Sequence[str]:
+    """nginx as an administrator would set it up for boot files."""
+    (scratch / "nginx.conf").write_text(
+        f"daemon off; worker_processes 1; pid {scratch}/nginx.pid; error_log {scratch}/nginx.err;\n"
+        "events { worker_connections 2048; }\n"
+        "http { sendfile on; tcp_nopush on; access_log off; keepalive_requests 1000000;\n"
+        f" server {{ listen 8001; root {root}; }} }}\n"
+    )
+    return ["nginx", "-c", str(scratch / "nginx.conf"), "-p", str(scratch)]
+
+
+def twistd(scratch: Path, root: Path) -> Sequence[str]:
+    """Twisted's own static files."""
+    return [
+        *(sys.executable, "-m", "twisted", "web"),
+        *("--path", str(root), "--listen", "tcp:8002"),
+    ]
+
+
+def stdlib(scratch: Path, root: Path) -> Sequence[str]:
+    """The standard library's."""
+    return [sys.executable, "-m", "http.server", "8003", "--directory", str(root), "--protocol", "HTTP/1.1"]
+
+
+SERVERS = (
+    Server("pybootd", sys.executable, 8000, pybootd),
+    Server("nginx", "nginx", 8001, nginx),
+    Server("twistd web", sys.executable, 8002, twistd),
+    Server("http.server", sys.executable, 8003, stdlib),
+)
+
+
+@frozen
+class Result:
+    """One server, one case, one round."""
+
+    requests: float
+    """For each second."""
+    speed: float
+    """MB/s."""
+    cpu: float
+    """CPU seconds of the server for each GB."""
+    errors: int
+
+
+def measure(place: Lab, process: Process, server: Server, case: Case, seconds: int) -> Result:
+    """One load."""
+    command = ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s", "--timeout", "30s"]
+    if case.script:
+        script = place.scratch / f"{abs(hash(case.script))}.lua"
+        script.write_text(case.script)
+        command += ["-s", str(script)]
+    before = process.cpu()
+    done = place.inside(*command, f"http://{SERVER_ADDRESS}:{server.port}/{case.file}")
+    spent = process.cpu() - before
+    requests = float(found(r"Requests/sec:\s+([\d.]+)", done.stdout))
+    amount, unit = re.search(r"([\d.]+)(\w+) read", done.stdout).groups()  # type: ignore[union-attr]
+    megabytes = float(amount) * {"B": 1e-6, "KB": 1.024e-3, "MB": 1.048576, "GB": 1073.741824}[unit]
+    duration = float(found(r"requests in\s+([\d.]+)s", done.stdout))
+    errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", done.stdout)))
+    errors += int(found(r"Non-2xx or 3xx responses: (\d+)", done.stdout) or 0)
+    return Result(requests, megabytes / duration, spent / max(megabytes / 1000, 1e-9), errors)
+
+
+def found(pattern: str, text: str) -> str:
+    """The first group of the pattern, or 0."""
+    match = re.search(pattern, text)
+    return match.group(1) if match else "0"
+
+
+def main() -> None:
+    """Run, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--cases", default="", help="a part of the cases' names")
+    options = parser.parse_args()
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is not installed: apt-get install wrk")
+    chosen = [s for s in SERVERS if (not options.only or s.name in options.only.split(",")) and shutil.which(s.program)]
+    print(machine())
+    with lab() as place:
+        root = place.scratch / "root"
+        root.mkdir()
+        for name, size in FILES.items():
+            with (root / name).open("wb") as file:
+                file.truncate(size)
+        started = {}
+        for server in chosen:
+            started[server.name] = place.start(server.name.replace(" ", "-"), server.prepare(place.scratch, root))
+            place.listening(started[server.name], server.port, protocol="tcp")
+        results: dict[tuple[str, str], list[Result]] = {}
+        for _ in range(options.rounds):
+            for case in CASES:
+                for server in chosen:
+                    if options.cases in case.name:
+                        one = measure(place, started[server.name], server, case, options.seconds)
+                        results.setdefault((case.name, server.name), []).append(one)
+        print(report([server.name for server in chosen], results))
+        print("\nprivate memory at the end, MB: " + ", ".join(f"{n} {p.memory():.0f}" for n, p in started.items()))
+
+
+def report(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -> str:
+    """A row for each case, a column for each server: ratio to nginx, CPU s/GB, failed requests."""
+    rows = []
+    for case in CASES:
+        if (case.name, names[0]) not in results:
+            continue
+        reference = median([r.speed for r in results.get((case.name, "nginx"), [])])
+        row = [case.name]
+        for name in names:
+            runs = results[case.name, name]
+            failed = sum(r.errors for r in runs)
+            row.append(
+                f"{median([r.speed for r in runs]) / reference:.2f} ({median([r.cpu for r in runs]):.2f})"
+                + (f" {failed} failed" if failed else "")
+            )
+        runs = results.get((case.name, "nginx"), [])
+        row.append(f"{reference:.0f} MB/s, {median([r.requests for r in runs]):.0f}/s")
+        rows.append(row)
+    return table(["case", *names, "nginx absolute"], rows)
+
+
+if __name__ == "__main__":
+    main()
