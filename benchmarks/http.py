@@ -75,7 +75,7 @@ def pybootd(scratch: Path, root: Path) -> Sequence[str]:
 def nginx(scratch: Path, root: Path) -> Sequence[str]:
     """nginx as an administrator would set it up for boot files."""
     (scratch / "nginx.conf").write_text(
-        f"daemon off; worker_processes 1; pid {scratch}/nginx.pid; error_log {scratch}/nginx.err;\n"
+        f"user root; daemon off; worker_processes 1; pid {scratch}/nginx.pid; error_log {scratch}/nginx.err;\n"
         "events { worker_connections 2048; }\n"
         "http { sendfile on; tcp_nopush on; access_log off; keepalive_requests 1000000;\n"
         f" server {{ listen 8001; root {root}; }} }}\n"
