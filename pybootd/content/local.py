@@ -10,9 +10,6 @@ Readers of the same unchanged file share one descriptor: a hall of machines that
 at once opens its kernel once.
 """
 
-# Paths are bytes and descriptors here, which pathlib does not have.
-# ruff: noqa: PTH
-
 from __future__ import annotations
 
 import errno
@@ -105,7 +102,7 @@ class _Shared:
         Only compared, never opened: what was vetted when it was opened is what is served.
         """
         try:
-            now = os.stat(_raw(self.path))
+            now = os.stat(_raw(self.path))  # noqa: PTH116 - bytes, whatever the locale
         except (OSError, ValueError):
             return False
         return _identity(now) == _identity(self.status)
@@ -338,7 +335,7 @@ class _Walk:
         fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fds[-1])
         try:
             wanted = part.casefold()
-            for entry in sorted(os.listdir(fd)):
+            for entry in sorted(os.listdir(fd)):  # noqa: PTH208 - a descriptor
                 if entry.casefold() == wanted:
                     return os.fsencode(entry)
         finally:

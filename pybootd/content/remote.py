@@ -1,0 +1,222 @@
+"""
+Roots that are URLs: files of a remote HTTP server, streamed while they are being sent.
+
+The client's pace is the remote server's: what its transfer has not asked for yet is not
+read, but for a window.  A file that fits into the window as a whole is fetched once for
+all who ask for it at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pybootd.content.content import Content
+from pybootd.content.fetch import Answer, Fetcher
+from pybootd.errors import ContentError, NotFound, SourceFailed
+from pybootd.interfaces import IFileSource
+
+WINDOW = 256 * 1024
+"""Bytes of one file that are held for its client, unless the client wants more at once."""
+
+
+@implementer(IFileSource)
+class RemoteSource:
+    """http and https."""
+
+    schemes = ("http", "https")
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._asked: dict[str, list[Deferred[Content]]] = {}
+        self._whole: dict[str, Download] = {}
+
+    def open(self, url: str) -> Deferred[Content]:
+        download = self._whole.get(url)
+        if download is not None:
+            return succeed(download.content())
+        asked = self._asked.get(url)
+        if asked is None:
+            asked = self._asked[url] = []
+            self._fetcher.get(url).addCallback(check).addBoth(self._answered, url, asked)
+        waiter: Deferred[Content] = Deferred(asked.remove)
+        asked.append(waiter)
+        return waiter
+
+    def _answered(self, answer: Answer | Failure, url: str, waiters: list[Deferred[Content]]) -> None:
+        """Serve those who asked meanwhile: together where the file is small, else each by an answer of its own."""
+        del self._asked[url]
+        if isinstance(answer, Failure):
+            for waiter in waiters:
+                waiter.errback(answer)
+            return
+        if not waiters:
+            answer.drop()
+            return
+        download = self._begin(answer, url)
+        contents = [download.content() for _ in (waiters if download.whole else waiters[:1])]
+        for waiter in waiters[len(contents) :]:
+            self._fetcher.get(url).addCallback(check).addCallback(self._alone, url).chainDeferred(waiter)
+        for waiter, content in zip(waiters, contents, strict=False):
+            waiter.callback(content)
+
+    def _alone(self, answer: Answer, url: str) -> Content:
+        return self._begin(answer, url).content()
+
+    def _begin(self, answer: Answer, url: str) -> Download:
+        download = Download(answer, lambda: self._forget(url, download))
+        if download.whole:
+            self._whole[url] = download
+        answer.deliver(download)
+        return download
+
+    def _forget(self, url: str, download: Download) -> None:
+        if self._whole.get(url) is download:
+            del self._whole[url]
+
+
+def check(answer: Answer) -> Answer:
+    """
+    An answer that is the file; any other is dropped.
+
+    @raise NotFound: the server has no such file.
+    @raise SourceFailed: it has, perhaps, but does not give it.
+    """
+    if answer.status == 200:
+        return answer
+    answer.drop()
+    raise refusal(answer)
+
+
+def refusal(answer: Answer) -> ContentError:
+    """What an answer means that is not the file."""
+    if answer.status in (404, 410):
+        return NotFound("no such file")
+    return SourceFailed(f"{answer.host} answers {answer.status}")
+
+
+def modified(answer: Answer) -> float | None:
+    """Last-Modified in seconds since the epoch, where there is a sensible one."""
+    field = answer.header("Last-Modified")
+    try:
+        return None if field is None else parsedate_to_datetime(field).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def etag(answer: Answer) -> str | None:
+    """The strong validator without its quotes, if there is one."""
+    field = answer.header("ETag") or ""
+    value = field[1:-1]
+    return value if field == f'"{value}"' and value.isascii() and value.isprintable() and '"' not in value else None
+
+
+class Download:
+    """
+    One file on its way through a window; it takes the bytes of an L{Answer}.
+
+    A whole file stays in it until its last reader leaves; of a longer one, which has a
+    single reader, what that reader discards makes room.
+    """
+
+    def __init__(self, answer: Answer, forget: Callable[[], None]) -> None:
+        """@param forget: called when it is of no use to further readers."""
+        self.whole = answer.size is not None and answer.size <= WINDOW
+        self._answer = answer
+        self._forget = forget
+        self._window = bytearray()
+        self._start = 0
+        self._ended = False
+        self._failure: SourceFailed | None = None
+        self._waiting: list[tuple[int, Callable[[], None]]] = []
+        self._readers = 0
+
+    def content(self) -> Content:
+        """The file, for one more reader."""
+        self._readers += 1
+        answer = self._answer
+        return Content(answer.url, answer.size, RemoteBody(self), modified(answer), etag(answer))
+
+    def received(self, data: bytes) -> None:
+        self._window += data
+        self._wake()
+        if not self.whole and len(self._window) >= WINDOW and not self._waiting:
+            self._answer.pause()
+
+    def ended(self, failure: SourceFailed | None) -> None:
+        self._ended = True
+        self._failure = failure
+        if failure is not None:
+            self._forget()
+        self._wake()
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        """As in L{pybootd.content.content.Body}."""
+        if self._failure is not None:
+            raise self._failure
+        begin = offset - self._start
+        if begin < 0:
+            raise SourceFailed("Bytes were asked for again that had been given up")
+        if self._ended or begin + length <= len(self._window):
+            return bytes(memoryview(self._window)[begin : begin + length])
+        return None
+
+    def wait(self, end: int, ready: Callable[[], None]) -> None:
+        """Call C{ready} when the bytes before C{end} are here, or never will be."""
+        self._waiting.append((end, ready))
+        self._answer.resume()
+        self._wake()
+
+    def discard(self, offset: int) -> None:
+        """Make room."""
+        done = min(offset - self._start, len(self._window))
+        if not self.whole and done > 0:
+            del self._window[:done]
+            self._start += done
+            if len(self._window) <= WINDOW // 2:
+                self._answer.resume()
+
+    def leave(self) -> None:
+        """A reader is done."""
+        self._readers -= 1
+        if not self._readers:
+            self._forget()
+            self._answer.drop()
+
+    def _wake(self) -> None:
+        here = self._start + len(self._window)
+        ready = [(end, call) for end, call in self._waiting if self._ended or end <= here]
+        self._waiting = [waiter for waiter in self._waiting if waiter not in ready]
+        for _, call in ready:
+            call()
+
+
+class RemoteBody:
+    """One reader of a download."""
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+        self._open = True
+        self._wanted = 0
+
+    def fileno(self) -> int | None:
+        return None
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        self._wanted = offset + length
+        return self._download.read(offset, length)
+
+    def wait(self, ready: Callable[[], None]) -> None:
+        self._download.wait(self._wanted, lambda: ready() if self._open else None)
+
+    def discard(self, offset: int) -> None:
+        self._download.discard(offset)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._download.leave()
