@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
+from itertools import count
 from uuid import UUID
 
 from attrs import frozen
@@ -178,6 +179,11 @@ class Bus:
         """@param report: called inside the except clause when a subscriber raised."""
         self._subscribers: tuple[Subscriber, ...] = ()
         self._report = report
+        self._transfers = count(1)
+
+    def number(self) -> int:
+        """A number for a new transfer: no other on this bus has it."""
+        return next(self._transfers)
 
     @property
     def listening(self) -> bool:

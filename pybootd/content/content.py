@@ -56,6 +56,9 @@ class Content:
     etag: str | None = None
     """A strong validator without its quotes, where known."""
 
+    seekable: bool = True
+    """Any part can be read at once; False: what comes before it has to be read and discarded first."""
+
 
 class BytesBody:
     """A body that is in memory already: rendered templates, refusals that speak."""

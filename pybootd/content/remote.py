@@ -139,7 +139,7 @@ class Download:
         """The file, for one more reader."""
         self._readers += 1
         answer = self._answer
-        return Content(answer.url, answer.size, RemoteBody(self), modified(answer), etag(answer))
+        return Content(answer.url, answer.size, RemoteBody(self), modified(answer), etag(answer), self.whole)
 
     def received(self, data: bytes) -> None:
         self._window += data
