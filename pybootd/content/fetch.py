@@ -21,6 +21,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -273,7 +274,7 @@ class Answer(TwistedProtocol):
                 self._stall.reset(self._patience.stall)
             self._receiver.received(data)
 
-    def connectionLost(self, reason: Failure = network.CONNECTION_DONE) -> None:  # type: ignore[attr-defined]
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         complete = reason.check(ResponseDone) or (self.size is None and reason.check(PotentialDataLoss))
         self._finish(None if complete else f"broke off after {self._progress()}")
 

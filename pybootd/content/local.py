@@ -30,10 +30,54 @@ InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 MAXIMUM_LINKS = 40
 """Links followed for one name; the kernel's own limit (path_resolution(7))."""
 
+LOOK_AHEAD = 4
+"""How many times as much as is wanted now a disk is told to read."""
+
 _DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def is_cached(fd: int, offset: int, length: int) -> bool:
+    """
+    Whether reading that part of a file would not have to wait for a disk.
+
+    Judged by its first and last byte: who reads files from front to back has, or has not,
+    what is between.  True as well where the kernel cannot tell.
+    """
+    if not _NOWAIT:
+        return True
+    byte = [bytearray(1)]
+    try:
+        os.preadv(fd, byte, offset, _NOWAIT)
+        os.preadv(fd, byte, offset + length - 1, _NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:  # EOPNOTSUPP: a file system that does not know (tmpfs); else the read itself will tell
+        return True
+    return True
+
+
+def load(in_thread: InThread, fd: int, offset: int, length: int) -> Deferred[Any]:
+    """
+    Have that part of a file read into memory.
+
+    @return: fires when it is there, or with the disk's error; C{fd} may be closed meanwhile.
+    """
+    own = os.dup(fd)
+
+    def read() -> None:
+        try:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(own, offset, LOOK_AHEAD * length, os.POSIX_FADV_WILLNEED)
+                os.pread(own, 1, offset + length - 1)
+            else:
+                os.pread(own, length, offset)
+        finally:
+            os.close(own)
+
+    return in_thread(read)
 
 
 class LocalFiles:

@@ -1,0 +1,338 @@
+"""
+One HTTP request for one file: from the request line to the events that tell how it went.
+
+GET and HEAD (RFC 9110), conditions, one range, keep-alive.  What a client writes is a name for
+the resolver and nothing else; what it gets is a file or a sentence in plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+
+from pybootd.content.content import Content
+from pybootd.errors import ContentError, Forbidden, NotFound
+from pybootd.events import (
+    Event,
+    FileAsked,
+    FileMissing,
+    Refused,
+    TransferBegun,
+    TransferEnded,
+    TransferFailed,
+    TransferProgress,
+)
+from pybootd.http import sendfile
+from pybootd.http.selection import Conditions, Selection, select
+from pybootd.http.sendfile import GONE, Pump
+from pybootd.http.stream import Stream
+from pybootd.text import printable
+
+if TYPE_CHECKING:
+    from pybootd.http.site import Channel
+
+SMALL = 64 * 1024
+"""Bytes; a file that is no longer is read and written in one go."""
+
+PROGRESS = 0.5
+"""Seconds between two reports on one transfer."""
+
+DEFAULT_TYPE = b"application/octet-stream"
+TYPES = {
+    # UEFI HTTP Boot tells by these what it has got: a program, or a disk to boot from
+    "efi": b"application/efi",
+    "iso": b"application/vnd.efi-iso",
+    "img": b"application/vnd.efi-img",
+    "ipxe": b"text/plain; charset=utf-8",
+    "cfg": b"text/plain; charset=utf-8",
+    "conf": b"text/plain; charset=utf-8",
+    "txt": b"text/plain; charset=utf-8",
+    "ks": b"text/plain; charset=utf-8",
+    "yaml": b"text/plain; charset=utf-8",
+    "json": b"application/json",
+    "xml": b"application/xml",
+    "html": b"text/html; charset=utf-8",
+    "gz": b"application/gzip",
+    "xz": b"application/x-xz",
+}
+
+_CONDITIONAL = (b"Range", b"If-Range", b"If-None-Match", b"If-Modified-Since")
+"""The fields of L{Conditions}, in its order."""
+
+_ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+
+
+def name_of(target: bytes) -> bytes:
+    """
+    The name that a request's target asks for: its path, with C{%}-forms decoded, once.
+
+    @raise NotFound: it is no path, or hides a C{/} in a C{%}-form.
+    """
+    path = _ABSOLUTE.sub(b"", target, count=1).partition(b"?")[0]
+    if not path.startswith(b"/") or b"%2f" in path.lower():
+        raise NotFound("no such file")
+    return unquote_to_bytes(path)
+
+
+def type_of(name: bytes) -> bytes:
+    """The media type, by the name's ending."""
+    ending = name.rpartition(b".")[2].lower()
+    return TYPES.get(ending.decode("ascii", "replace"), DEFAULT_TYPE)
+
+
+@lru_cache(256)
+def date(seconds: int) -> bytes:
+    """Seconds since the epoch as HTTP writes them (RFC 9110 5.6.7)."""
+    return formatdate(seconds, usegmt=True).encode("ascii")
+
+
+class FileRequest(Request):
+    """
+    A request and its answer.
+
+    Neither arguments nor bodies nor cookies are looked at.
+    """
+
+    log = Logger()
+    channel: Channel
+
+    _asked: Deferred[Content] | None = None
+    _content: Content | None = None
+    _name = b""
+    _transfer = 0
+    _begun = 0.0
+    _sent = 0
+    _reported = 0.0
+
+    def gotLength(self, length: int | None) -> None:
+        """There is no body: the channel refuses requests that have one."""
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        self.method, self.uri, self.clientproto = command, path, version
+        self._name = path
+        try:
+            self.process()
+        except Exception:
+            self._break(Failure())
+
+    def process(self) -> None:
+        if self.method not in (b"GET", b"HEAD"):
+            self.setHeader(b"Allow", b"GET, HEAD")
+            self._say(405, "Only GET and HEAD are served here")
+            return
+        refusal = self.channel.site.admit(self.channel.address)
+        if refusal is not None:
+            # a challenge belongs to it (RFC 9110 11.6.1), and the address is the only credential
+            self.setHeader(b"WWW-Authenticate", b'Address realm="pybootd"')
+            self._refuse(401, refusal)
+            return
+        try:
+            self._name = name_of(self.uri)
+            if self._listening:
+                self._publish(FileAsked, protocol="http", name=self._named)
+            found = self.channel.site.resolver.resolve(self._name, self.channel.machine)
+        except ContentError as error:
+            self._fail(error)
+            return
+        if isinstance(found, Content):
+            self._found(found)
+        else:
+            self._asked = found
+            found.addCallbacks(self._found, self._missing).addErrback(self._break)
+
+    def connectionLost(self, reason: Failure) -> None:
+        if self._asked is not None:
+            self._asked.cancel()
+        if self._content is not None:
+            self._done(GONE)
+        super().connectionLost(reason)
+
+    # What the resolver found
+
+    def _found(self, content: Content) -> None:
+        self._asked = None
+        if self._disconnected:
+            content.body.close()
+            return
+        fields = self.requestHeaders.getRawHeaders
+        conditions = Conditions(*(_last(fields(name)) for name in _CONDITIONAL))
+        selection = select(content, conditions)
+        self._head(content, selection)
+        if self.method == b"HEAD" or selection.length == 0:
+            content.body.close()
+            self.finish()
+            return
+        self._content = content
+        self._begin(content, selection)
+        self._deliver(content, selection)
+
+    def _missing(self, failure: Failure) -> None:
+        self._asked = None
+        if self._disconnected:
+            return
+        if isinstance(failure.value, ContentError):
+            self._fail(failure.value)
+        else:
+            self._break(failure)
+
+    # The answer
+
+    def _head(self, content: Content, selection: Selection) -> None:
+        """Everything before the body, for every status that is about the file."""
+        set_header = self.responseHeaders.setRawHeaders
+        self.setResponseCode(selection.status)
+        self._common(selection.length)
+        if content.etag is not None:
+            set_header(b"ETag", [b'"%s"' % content.etag.encode()])
+        if content.modified is not None:
+            set_header(b"Last-Modified", [date(int(content.modified))])
+        if selection.status == 304:
+            self.responseHeaders.removeHeader(b"Content-Length")
+            return
+        set_header(b"Content-Type", [type_of(self._name)])
+        if content.seekable and content.size is not None:
+            set_header(b"Accept-Ranges", [b"bytes"])
+        if selection.range is not None:
+            set_header(b"Content-Range", [selection.range])
+
+    def _deliver(self, content: Content, selection: Selection) -> None:
+        """Send the body by the cheapest way that there is for it."""
+        body, begin, end, length = content.body, selection.begin, selection.end, selection.length
+        if length is not None and length <= SMALL:
+            data = body.read(begin, length)
+            if data is not None:
+                self.write(data)
+                self._progress(len(data))
+                self._done(None)
+                return
+        file = body.fileno()
+        site = self.channel.site
+        if file is not None and end is not None and sendfile.AVAILABLE and not self.isSecure():
+            self.write(b"")
+            transport = self.channel.transport
+            pump = Pump(site.reactor, transport, file, begin, end, self._progress, self._done, site.in_thread)
+            pump.start(self.channel)
+        else:
+            stream = Stream(site.reactor, body, begin, end, self._write, self._done)
+            self.registerProducer(stream, True)
+            stream.resumeProducing()
+
+    def _write(self, data: bytes) -> None:
+        self.write(data)
+        self._progress(len(data))
+
+    def _done(self, problem: str | None) -> None:
+        """The transfer is over, in whatever way."""
+        content, self._content = self._content, None
+        if content is None:
+            return
+        content.body.close()
+        if self._listening:
+            self._tell_end(problem)
+        if self._disconnected:
+            return
+        if self.producer is not None:
+            self.unregisterProducer()
+        if problem is None:
+            self.finish()
+        else:
+            self.channel.transport.abortConnection()
+
+    def _fail(self, error: ContentError) -> None:
+        """Say that there is nothing to send."""
+        if isinstance(error, Forbidden):
+            self._refuse(403, str(error))
+        elif isinstance(error, NotFound):
+            self._publish(FileMissing, protocol="http", name=self._named, reason=str(error))
+            self._say(404, f"File not found: {error}")
+        else:
+            self._transfer = self.channel.site.bus.number()
+            self._tell_end(str(error))
+            self._say(503, str(error))
+
+    def _refuse(self, status: int, reason: str) -> None:
+        self._publish(Refused, message=f"HTTP {printable(self.uri)}", reason=reason, setting="")
+        self._say(status, reason)
+
+    def _break(self, failure: Failure) -> None:
+        """A mistake of ours."""
+        self.log.failure("HTTP request {target} failed", failure, target=printable(self.uri))
+        if self._content is not None:
+            self._done("The server failed")
+        elif not (self._disconnected or self.startedWriting or self.finished):
+            self._say(500, "The server failed")
+
+    def _say(self, status: int, text: str) -> None:
+        """Answer with a sentence."""
+        body = f"{text}\n".encode("utf-8", "replace")
+        self.setResponseCode(status)
+        self._common(len(body))
+        self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+        self.write(body)
+        self.finish()
+
+    def _common(self, length: int | None) -> None:
+        set_header = self.responseHeaders.setRawHeaders
+        set_header(b"Server", [b"pybootd"])
+        set_header(b"Date", [date(int(self.channel.site.reactor.seconds()))])
+        if length is not None:
+            set_header(b"Content-Length", [b"%d" % length])
+
+    # Events
+
+    @property
+    def _listening(self) -> bool:
+        return self.channel.site.bus.listening
+
+    @property
+    def _named(self) -> str:
+        return self._name.decode("utf-8", "surrogateescape")
+
+    def _publish(self, kind: type[Event], **fields: Any) -> None:
+        channel = self.channel
+        machine = channel.machine
+        mac = "" if machine is None else machine.mac
+        channel.site.bus.publish(kind(channel.site.reactor.seconds(), mac, channel.address, **fields))
+
+    def _begin(self, content: Content, selection: Selection) -> None:
+        site = self.channel.site
+        self._transfer = site.bus.number()
+        self._begun = self._reported = site.reactor.seconds()
+        if self._listening:
+            self._publish(
+                TransferBegun,
+                protocol="http",
+                transfer=self._transfer,
+                name=self._named,
+                source=content.source,
+                size=content.size,
+                detail="" if selection.range is None else selection.range.decode("ascii"),
+            )
+
+    def _progress(self, count: int) -> None:
+        self._sent += count
+        now = self.channel.site.reactor.seconds()
+        if now - self._reported >= PROGRESS:
+            self._reported = now
+            self._publish(TransferProgress, transfer=self._transfer, sent=self._sent)
+
+    def _tell_end(self, problem: str | None) -> None:
+        about = {"protocol": "http", "transfer": self._transfer, "name": self._named, "sent": self._sent}
+        if problem is None:
+            seconds = self.channel.site.reactor.seconds() - self._begun
+            self._publish(TransferEnded, seconds=seconds, retransmitted=0, **about)
+        else:
+            self._publish(TransferFailed, reason=problem, probe=False, **about)
+
+
+def _last(values: Sequence[bytes] | None) -> bytes | None:
+    return values[-1] if values else None

@@ -1,0 +1,193 @@
+"""
+A file on its way from the page cache to a socket, without passing through this process.
+
+The header leaves through Twisted's transport; once it is out, a L{Pump} writes the body with
+sendfile(2), through a duplicate of the socket's descriptor, for the reactor knows
+descriptors by their number and the transport goes on reading.  Then the transport gets its
+channel back, and the connection serves its next request.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IPullProducer, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pybootd.content.local import InThread, is_cached, load
+
+AVAILABLE = hasattr(os, "sendfile")
+
+CHUNK = 1 << 20
+"""Bytes for one call; the kernel takes what its socket buffer holds."""
+
+ROUNDS = 4
+"""Calls before another connection has its turn."""
+
+CORKED_AMONG = 4
+"""With no more pumps than this, full segments are worth a system call; with many it is the other way round."""
+
+STALL = 60.0
+"""Seconds in which a client must have taken something."""
+
+GONE = "The client went away"
+
+_CORK = getattr(socket, "TCP_CORK", None)
+_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT)
+
+
+@implementer(IPullProducer, IWriteDescriptor)
+class Pump:
+    """
+    Sends one part of one file to one client.
+
+    It is running while it has a timer.
+
+    @cvar active: how many there are.
+    """
+
+    active = 0
+
+    def __init__(
+        self,
+        reactor: Any,
+        transport: Any,
+        file: int,
+        begin: int,
+        end: int,
+        progress: Callable[[int], None],
+        done: Callable[[str | None], None],
+        in_thread: InThread | None = None,
+    ) -> None:
+        """
+        @param transport: a plain TCP transport, whose buffer holds the header.
+        @param file: a descriptor, kept open by the caller until C{done} is called.
+        @param progress: is told how many bytes more have left.
+        @param done: called once: with None at the end, or with what went wrong.
+        @param in_thread: where bytes that are not in memory are read; None: the disk is waited for.
+        """
+        self._reactor = reactor
+        self._transport = transport
+        self._file = file
+        self._offset = begin
+        self._end = end
+        self._progress = progress
+        self._done = done
+        self._in_thread = in_thread
+        self._channel: Any = None
+        self._fd = -1
+        self._corked = False
+        self._registered = False
+        self._loading = False
+        self._timer: Any = None
+
+    def start(self, channel: Any) -> None:
+        """
+        Take the transport from C{channel}, and send as soon as the header is out.
+
+        A pull producer is called once when it registers, and again whenever the
+        transport's buffer is empty.
+        """
+        Pump.active += 1
+        self._channel = channel
+        self._timer = self._reactor.callLater(STALL, self._stalled)
+        self._cork(_CORK is not None and Pump.active <= CORKED_AMONG)
+        self._transport.unregisterProducer()
+        self._transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        if not self._registered:
+            self._registered = True
+            return
+        if self._fd < 0 and self._timer is not None:
+            self._fd = os.dup(self._transport.getHandle().fileno())
+            self._advance()
+
+    def stopProducing(self) -> None:
+        """The transport has lost its connection."""
+        self._finish(GONE)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor has seen the connection break, through the duplicate."""
+        self._finish(GONE)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def logPrefix(self) -> str:
+        return "sendfile"
+
+    def doWrite(self) -> None:
+        """The socket takes more."""
+        begun = self._offset
+        try:
+            for _ in range(ROUNDS):
+                length = min(CHUNK, self._end - self._offset)
+                if self._in_thread is not None and not is_cached(self._file, self._offset, length):
+                    self._load(length)
+                    break
+                sent = os.sendfile(self._fd, self._file, self._offset, length)
+                if not sent:
+                    self._finish("The file became shorter while it was being sent")
+                    return
+                self._offset += sent
+                if self._offset == self._end:
+                    break
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._finish(GONE if error.errno in _GONE else f"The file cannot be sent: {error.strerror}")
+            return
+        if self._offset > begun:
+            self._timer.reset(STALL)
+            self._progress(self._offset - begun)
+        if self._offset == self._end:
+            self._finish(None)
+
+    def _advance(self) -> None:
+        """Send what goes at once, and the rest when the socket takes more."""
+        self.doWrite()
+        if self._timer is not None and not self._loading:
+            self._reactor.addWriter(self)
+
+    def _load(self, length: int) -> None:
+        """Let a thread wait for the disk."""
+        assert self._in_thread is not None
+        self._loading = True
+        self._reactor.removeWriter(self)
+        load(self._in_thread, self._file, self._offset, length).addBoth(self._loaded)
+
+    def _loaded(self, _: object) -> None:
+        self._loading = False
+        if self._timer is not None:
+            self._advance()
+
+    def _stalled(self) -> None:
+        self._finish(f"The client took nothing for {STALL:.0f} s")
+
+    def _finish(self, problem: str | None) -> None:
+        if self._timer is None:
+            return
+        Pump.active -= 1
+        if self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        if self._fd >= 0:
+            self._reactor.removeWriter(self)
+            os.close(self._fd)
+            self._fd = -1
+        if problem is None:
+            self._cork(False)
+            self._transport.unregisterProducer()
+            self._transport.registerProducer(self._channel, True)
+        self._done(problem)
+
+    def _cork(self, corked: bool) -> None:
+        if corked != self._corked:
+            self._corked = corked
+            self._transport.getHandle().setsockopt(socket.IPPROTO_TCP, _CORK, corked)

@@ -1,0 +1,207 @@
+"""
+The HTTP server as one factory: connections, their ceilings and deadlines.
+
+What a connection may cost is bounded before a request is understood: how many there are,
+in all and for each client, how long a header may take however it drips, how large it may
+be.  At the ceiling a new connection takes the place of the oldest that is not being served.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+from pybootd.content.local import InThread
+from pybootd.content.resolver import Resolver
+from pybootd.events import Bus
+from pybootd.http.files import FileRequest
+from pybootd.machine import Machine, Machines
+
+DEADLINE = 30
+"""Seconds for a whole header from its first byte, and for the time between two requests."""
+
+LINGER = 15.0
+"""Seconds for what is still in the buffer of a connection that is to be closed."""
+
+Admission = Callable[[IPv4Address | None], str | None]
+"""Takes a client's address; says why it is not served, or None where it is."""
+
+
+class Channel(HTTPChannel):
+    """
+    One connection.
+
+    @ivar address: the client's, if it is one of IPv4.
+    @ivar idle: no request of it is being answered.
+    """
+
+    transport: Any
+    factory: Site
+    requestFactory = FileRequest
+    timeOut = DEADLINE
+    totalHeadersSize = 16384
+    maxHeaders = 100
+
+    def connectionMade(self) -> None:
+        self.host: str = self.transport.getPeer().host
+        try:
+            self.address: IPv4Address | None = IPv4Address(self.host.removeprefix("::ffff:"))
+        except ValueError:
+            self.address = None
+        self._header_begun = False
+        self._linger: IDelayedCall | None = None
+        self.site = self.factory
+        self.site.opened(self)
+        super().connectionMade()
+
+    @property
+    def machine(self) -> Machine | None:
+        """The machine that has this address now."""
+        return None if self.address is None else self.site.machines.at(self.address)
+
+    def callLater(self, period: float, function: Callable[[], object]) -> IDelayedCall:
+        """Timers of this connection run in the site's reactor."""
+        return self.site.reactor.callLater(period, function)  # type: ignore[no-any-return]
+
+    def resetTimeout(self) -> None:
+        """Bytes have come.  The first of a header starts its deadline; no other moves it."""
+        if not (self._header_begun or self._handlingRequest):
+            self._header_begun = True
+            self.setTimeout(self.timeOut)
+
+    def allHeadersReceived(self) -> None:
+        super().allHeadersReceived()
+        if self.length != 0:
+            self._refuse_body()
+
+    def allContentReceived(self) -> None:
+        self._header_begun = False
+        self.site.busy(self)
+        super().allContentReceived()
+
+    def requestDone(self, request: FileRequest) -> None:
+        self.site.waiting(self)
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:
+        """Close it: at once where a header dripped, else after what is left to be sent."""
+        if self._header_begun:
+            self.transport.abortConnection()
+        else:
+            self._linger = self.callLater(LINGER, self.transport.abortConnection)
+            self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.site.closed(self)
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
+        super().connectionLost(reason)
+
+    def _refuse_body(self) -> None:
+        """Nothing here wants a body, and none is read: the answer comes before it, and the end after."""
+        status = b"413 Content Too Large" if self._command in (b"GET", b"HEAD") else b"405 Method Not Allowed"
+        self.transport.write(
+            b"HTTP/1.1 %s\r\nServer: pybootd\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            % status
+        )
+        self.loseConnection()
+
+
+class Site(ServerFactory):
+    """
+    Serves what a resolver finds.
+
+    @ivar admit: asked before each request.
+    @ivar in_thread: where bytes that are not in memory are waited for.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        machines: Machines,
+        bus: Bus,
+        admit: Admission,
+        reactor: Any,
+        *,
+        in_thread: InThread | None = None,
+        connections: int = 1000,
+        connections_per_client: int = 300,
+    ) -> None:
+        """
+        @param connections: how many may be open at once.
+        @param connections_per_client: how many of them from one address.
+        """
+        self.resolver = resolver
+        self.machines = machines
+        self.bus = bus
+        self.admit = admit
+        self.reactor = reactor
+        self.in_thread = in_thread
+        self._limit = connections
+        self._limit_per_client = connections_per_client
+        self._channels: set[Channel] = set()
+        self._clients: Counter[str] = Counter()
+        self._waiting: dict[Channel, None] = {}
+
+    def buildProtocol(self, addr: Any) -> Channel | None:  # type: ignore[override]
+        if not self.make_room(addr.host):
+            return None
+        channel = Channel()
+        channel.factory = self
+        return channel
+
+    def make_room(self, host: str) -> bool:
+        """
+        Whether one more connection from C{host} can be taken.
+
+        At a ceiling the connection goes that has waited longest for a request, or for the
+        rest of one; where all are being served, the new one.
+        """
+        if self._clients.get(host, 0) >= self._limit_per_client:
+            return self._drop(next((channel for channel in self._waiting if channel.host == host), None))
+        return len(self._channels) < self._limit or self._drop(next(iter(self._waiting), None))
+
+    def log(self, request: FileRequest) -> None:
+        """Nothing: who listens to the events knows more."""
+
+    # What channels tell
+
+    def opened(self, channel: Channel) -> None:
+        """A connection is there, and waits for its first request."""
+        self._channels.add(channel)
+        self._clients[channel.host] += 1
+        self._waiting[channel] = None
+
+    def busy(self, channel: Channel) -> None:
+        """A request is being answered."""
+        self._waiting.pop(channel, None)
+
+    def waiting(self, channel: Channel) -> None:
+        """The answer is complete."""
+        if channel in self._channels:
+            self._waiting[channel] = None
+
+    def closed(self, channel: Channel) -> None:
+        """The connection is gone, or as good as gone."""
+        if channel in self._channels:
+            self._channels.remove(channel)
+            self._waiting.pop(channel, None)
+            self._clients[channel.host] -= 1
+            if not self._clients[channel.host]:
+                del self._clients[channel.host]
+
+    def _drop(self, channel: Channel | None) -> bool:
+        if channel is None:
+            return False
+        self.closed(channel)
+        channel.transport.abortConnection()
+        return True
