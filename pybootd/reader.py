@@ -100,7 +100,7 @@ class _Reading:
         sections = self._sections()
         values: dict[str, Any] = {}
         for name, kind in TYPED.items():
-            values[name] = kind(**self._options(sections.pop(name, None), kind))
+            values[name] = self._rooted(kind(**self._options(sections.pop(name, None), kind)))
         for name, entries in ((name, sections.pop(name, None)) for name in LISTS):
             values[name] = self._list(name, entries)
         values["subnets"] = tuple(self._subnets(sections))
@@ -115,6 +115,13 @@ class _Reading:
         if problems:
             raise ConfigError(problems)
         return attrs.evolve(config, warnings=tuple(self.warnings))
+
+    def _rooted(self, section: T) -> T:
+        """The section with its root below the daemon's directory, unless it is absolute or a URL."""
+        root = getattr(section, "root", "")
+        if not root or "://" in root:
+            return section
+        return attrs.evolve(section, root=str(self.directory / root))  # type: ignore[misc]
 
     # what stands in the file
 

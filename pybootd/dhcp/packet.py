@@ -7,12 +7,13 @@ client can be trusted to read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from struct import Struct
 
 from attrs import frozen
 
 from pybootd.dhcp.decision import Reply
+from pybootd.dhcp.request import Request
 from pybootd.errors import MalformedPacket
 
 COOKIE = b"\x63\x82\x53\x63"
@@ -101,25 +102,65 @@ def _read(data: bytes, at: int, options: dict[int, bytes]) -> None:
         at = end
 
 
-def encode(request: Packet | None, reply: Reply, *, xid: int, chaddr: bytes, htype: int, limit: int = 576) -> bytes:
+def encode(reply: Reply, request: Request, mtu: int = 1500) -> bytes:
     """
-    Write a reply.
+    Write a reply to a request.
 
-    @param limit: bytes that the client reads, UDP payload: option 57 capped at the path (RFC 2131 2).
+    The client reads as much as option 57 promised, but no more than the path carries, and 548 bytes in any case (RFC 2131 2: a
+    message of 576 with its IP and UDP headers).  What does not fit goes into C{file} and C{sname} where those are free
+    and the client is no boot ROM (many do not read option 52), and else is left out, the last first: the order of
+    C{reply.options} is the order of importance.
     """
+    limit = min(max(request.max_size, 576), mtu) - 28
+    body = b"".join(map(_piece, reply.options.items()))
+    sname, file = reply.sname, reply.file
+    if HEADER.size + 4 + len(body) + 1 > limit:
+        body, file, sname = _squeezed(reply, limit - HEADER.size - 5, overload=not request.boots)
     head = HEADER.pack(
-        BOOTREPLY, htype, len(chaddr), 0, xid, 0, reply.flags, reply.ciaddr, reply.yiaddr, reply.siaddr, reply.giaddr,
-        chaddr, reply.sname, reply.file,
-    )  # fmt: skip
-    body = b"".join(_pieces(reply.options)) + b"\xff"
-    return (head + COOKIE + body).ljust(MINIMUM, b"\0")
+        BOOTREPLY,
+        request.htype,
+        len(request.chaddr),
+        0,
+        request.xid,
+        0,
+        reply.flags,
+        reply.ciaddr,
+        reply.yiaddr,
+        reply.siaddr,
+        reply.giaddr,
+        request.chaddr,
+        sname,
+        file,
+    )
+    return (head + COOKIE + body + b"\xff").ljust(MINIMUM, b"\0")
 
 
-def _pieces(options: Mapping[int, bytes]) -> Iterator[bytes]:
-    for code, value in options.items():
-        if len(value) < 256:
-            yield bytes((code, len(value))) + value
-        else:
-            for at in range(0, len(value), 255):
-                piece = value[at : at + 255]
-                yield bytes((code, len(piece))) + piece
+def _piece(option: tuple[int, bytes]) -> bytes:
+    code, value = option
+    size = len(value)
+    if size < 256:
+        return bytes((code, size)) + value
+    cut = (value[at : at + 255] for at in range(0, size, 255))
+    return b"".join(bytes((code, len(piece))) + piece for piece in cut)
+
+
+def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytes, bytes, bytes]:
+    """The options' field, C{file} and C{sname} of a reply that is too long; option 82 always stays, and last."""
+    pieces = [(code, _piece((code, value))) for code, value in reply.options.items() if code != RELAY_AGENT]
+    relay = b"".join(_piece((82, value)) for code, value in reply.options.items() if code == RELAY_AGENT)
+    free = [("file", 127)] if overload and not reply.file else []
+    free += [("sname", 63)] if overload and not reply.sname else []
+    room -= len(relay) + (3 if free else 0)
+    fields = {"options": room, **dict(free)}
+    filled = dict.fromkeys(fields, b"")
+    for _, piece in pieces:
+        for name, size in fields.items():
+            if len(filled[name]) + len(piece) <= size:
+                filled[name] += piece
+                break
+    used = [name for name, _ in free if filled[name]]
+    marker = bytes((OVERLOAD, 1, sum({"file": 1, "sname": 2}[name] for name in used))) if used else b""
+    ended = {name: filled[name] + b"\xff" for name in used}
+    # 53 stays first: some ROMs look for it there only
+    body = filled["options"][:3] + marker + filled["options"][3:] + relay
+    return body, ended.get("file", reply.file), ended.get("sname", reply.sname)

@@ -61,7 +61,7 @@ class Request:
     ciaddr: int = 0
     giaddr: int = 0
 
-    source: tuple[str, int] = ("0.0.0.0", 68)  # noqa: S104 - an address as read, nothing is bound
+    source: tuple[str, int] = ("0.0.0.0", 68)
     """Where the datagram came from."""
 
     port: int = 67
