@@ -1,0 +1,139 @@
+"""
+The DHCP clients of real systems, without the systems: dhclient, udhcpc and dhcpcd in a host of their own.
+
+None of them may touch this machine's files: each runs with a script of ours in place of its own, which
+sets the address and writes down what it was told.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.e2e.support.lab import Lab, Namespace
+from tests.e2e.support.program import Program
+
+PATIENCE = 30
+"""Seconds that a client may take for one exchange."""
+
+DHCLIENT_SCRIPT = """#!/bin/sh
+case $reason in
+    BOUND|RENEW|REBIND|REBOOT)
+        ip addr flush dev eth0 scope global
+        ip addr add "$new_ip_address/$new_subnet_mask" dev eth0;;
+    RELEASE|STOP|EXPIRE|FAIL) ip addr flush dev eth0 scope global;;
+esac
+set | grep -E '^(reason|new_)' >>"$(dirname "$0")/told"
+echo . >>"$(dirname "$0")/told"
+"""
+
+UDHCPC_SCRIPT = """#!/bin/sh
+case $1 in
+    bound|renew)
+        ip addr flush dev eth0 scope global
+        ip addr add "$ip/$mask" dev eth0;;
+    deconfig) ip addr flush dev eth0 scope global;;
+esac
+{ echo "reason='$1'"; set; echo .; } >>"$(dirname "$0")/told"
+"""
+
+DHCPCD_SCRIPT = """#!/bin/sh
+{ set | grep -E '^(reason|new_|interface)'; echo .; } >>"$(dirname "$0")/told"
+"""
+
+
+class Client:
+    """
+    One host with one DHCP client, of which it knows what it was told.
+
+    @ivar host: its namespace; the interface is C{eth0}.
+    """
+
+    script = ""
+
+    def __init__(self, lab: Lab, host: Namespace) -> None:
+        self.host = host
+        self.place = lab.directory(f"client-{host.name}")
+        self._script = self.place / "script"
+        self._script.write_text(self.script)
+        self._script.chmod(0o755)
+
+    @property
+    def told(self) -> list[dict[str, str]]:
+        """What the server told it, one dictionary for each time the client called its script."""
+        file = self.place / "told"
+        text = file.read_text() if file.exists() else ""
+        # the shell quotes what needs it, and only that
+        lines = (re.findall(r"^(\w+)='?(.*?)'?$", part, re.MULTILINE) for part in text.split("\n.\n"))
+        return [dict(found) for found in lines if found]
+
+    @property
+    def address(self) -> str:
+        """The address on its interface now, or nothing."""
+        found = re.search(r"inet ([0-9.]+)/", self.host.ip("-4", "addr", "show", "dev", "eth0", "scope", "global"))
+        return found[1] if found else ""
+
+
+class Dhclient(Client):
+    """ISC's client."""
+
+    script = DHCLIENT_SCRIPT
+
+    def _run(self, *options: str) -> str:
+        return self.host.run(
+            *("dhclient", "-4", "-v", "-sf", self._script, "-cf", "/dev/null", "-e", f"PATH={_PATH}"),
+            *("-lf", self.place / "leases", "-pf", self.place / "pid", *options, "eth0"),
+            timeout=PATIENCE,
+        ).stderr
+
+    def obtain(self) -> str:
+        """Get an address; with a lease in its file it reboots into it (RFC 2131 3.2).  Leaves the client running."""
+        return self._run("-1")
+
+    def stop(self) -> None:
+        """End the client; the lease stays, the address goes with the interface's."""
+        self._run("-x")
+
+    def release(self) -> str:
+        """Give the address back."""
+        return self._run("-r")
+
+
+class Udhcpc(Client):
+    """busybox' client."""
+
+    script = UDHCPC_SCRIPT
+
+    def start(self, *options: str) -> Program:
+        """Start it in the foreground; SIGUSR1 renews, SIGUSR2 releases."""
+        return self.host.start("udhcpc", "-f", "-i", "eth0", "-t", "5", "-T", "2", "-s", self._script, *options)
+
+    def obtain(self, *options: str) -> str:
+        """Get an address, and end."""
+        program = self.start("-n", "-q", *options)
+        program.wait(PATIENCE)
+        return program.output
+
+
+class Dhcpcd(Client):
+    """Roy Marples' client, as Raspberry Pi OS and the BSDs have it."""
+
+    script = DHCPCD_SCRIPT
+
+    def _options(self) -> list[str | Path]:
+        configuration = self.place / "dhcpcd.conf"
+        configuration.write_text(
+            "option domain_name_servers, domain_name, host_name, routers\nnohook resolv.conf\nnodev\nclientid\n"
+        )
+        return ["-4", "-f", configuration, "-c", self._script]
+
+    def start(self, *options: str) -> Program:
+        """Start it in the foreground."""
+        return self.host.start("dhcpcd", "-B", "-d", *self._options(), *options, "eth0")
+
+    def ask(self, *options: str) -> None:
+        """Tell the running client something: C{--rebind}, C{--release}."""
+        self.host.run("dhcpcd", *self._options(), *options, "eth0", timeout=PATIENCE)
+
+
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
