@@ -1,97 +1,26 @@
 """
 C{[filters]}: what a client asks for, and what it is given instead.
 
-A pattern may hold C{*} (anything, C{/} included) and C{?} (one character), and matches
-whole names.  A value may hold variables in braces; in brackets it is the path of a file
-that holds the name.  The first pattern that matches, in the order of the file, decides.
+The first pattern that matches, in the order of the file, decides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 from zope.interface import implementer
 
-from pybootd.content.urls import is_url, quoted, within_path
+from pybootd.content.patterns import Value, compile_pattern
 from pybootd.content.variables import variables
 from pybootd.errors import NotFound
 from pybootd.interfaces import IFilenameFilter, Target
 from pybootd.machine import Machine
-from pybootd.text import printable
 
-_VARIABLE = re.compile(r"\{([^{}]*)\}")
-
-
-def compile_pattern(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
-    """
-    A pattern with C{*} and C{?} as a regular expression for C{fullmatch}.
-
-    Each C{*} is settled at the first place that fits and never looked at again, so that no
-    name of any length makes the match slow.  A leading C{/} or C{./} means nothing, as in names.
-    """
-    pieces = [re.escape(piece).replace(r"\?", ".") for piece in _stripped(pattern).split("*")]
-    if len(pieces) == 1:
-        expression = pieces[0]
-    else:
-        middle = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1])
-        expression = f"{pieces[0]}{middle}.*{pieces[-1]}"
-    return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
-
-
-def _stripped(pattern: str) -> str:
-    while pattern.startswith(("/", "./")):
-        pattern = pattern.removeprefix(".").removeprefix("/")
-    return pattern
-
-
-@frozen
-class Value:
-    """
-    A filter's value, ready to be filled in.
-
-    @ivar indirect: it stood in brackets.
-    @ivar base: what stands before the first variable, up to and with its last C{/}: what
-        the variables bring in stays below it.  None: there are no variables.
-    """
-
-    parts: tuple[str, ...]
-    """Literal text and, at odd places, the names of variables."""
-    indirect: bool
-    base: str | None
-
-    @classmethod
-    def parse(cls, text: str) -> Value:
-        """@raise ValueError: braces or brackets do not match; the message is a sentence."""
-        indirect = text.startswith("[") and text.endswith("]")
-        if indirect:
-            text = text[1:-1].strip()
-        if not text:
-            raise ValueError("names no file")
-        parts = tuple(_VARIABLE.split(text))
-        for literal in parts[::2]:
-            if "{" in literal or "}" in literal:
-                raise ValueError("has a brace without its partner; variables are written {name}")
-        if len(parts) == 1:
-            return cls(parts, indirect, None)
-        if is_url(text) and not (within_path(parts[0]) and all("?" not in part and "#" not in part for part in parts)):
-            raise ValueError("is an URL with a variable outside its path")
-        return cls(parts, indirect, parts[0][: parts[0].rfind("/") + 1])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The variables in it."""
-        return self.parts[1::2]
-
-    def fill(self, known: Mapping[str, str]) -> str:
-        """@raise NotFound: one of its variables is not known of this machine."""
-        for name in self.names:
-            if name not in known:
-                raise NotFound(f"{{{name}}} is not known of this machine")
-        if is_url(self.parts[0]):
-            known = {name: quoted(known[name]) for name in self.names}
-        return "".join(known[part] if index % 2 else part for index, part in enumerate(self.parts))
+if TYPE_CHECKING:
+    from pybootd.config import Pattern
 
 
 @frozen
@@ -110,8 +39,9 @@ class FilenameFilter:
 
     name = "[filters]"
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules = tuple(rules)
+    def __init__(self, lines: Iterable[Pattern]) -> None:
+        """@raise ValueError: a value cannot be read; see L{Value.parse}."""
+        self._rules = [Rule(compile_pattern(line.pattern), Value.parse(line.value), str(line.origin)) for line in lines]
 
     def rewrite(self, filename: str, machine: Machine | None) -> Target | None:
         for rule in self._rules:
@@ -123,5 +53,5 @@ class FilenameFilter:
         try:
             name = rule.value.fill(variables(filename, machine))
         except NotFound as missing:
-            raise NotFound(f"{missing}, and {printable(rule.setting)} needs it") from missing
+            raise NotFound(f"{missing}; {rule.setting} needs it") from missing
         return Target(name, rule.value.base, rule.setting, rule.value.indirect)

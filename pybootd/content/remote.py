@@ -12,11 +12,11 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybootd.content.content import Content
 from pybootd.content.fetch import Answer, Fetcher
+from pybootd.content.together import Supply, Together
 from pybootd.errors import ContentError, NotFound, SourceFailed
 from pybootd.interfaces import IFileSource
 
@@ -32,42 +32,20 @@ class RemoteSource:
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
-        self._asked: dict[str, list[Deferred[Content]]] = {}
+        self._together = Together(self._ask)
         self._whole: dict[str, Download] = {}
 
     def open(self, url: str) -> Deferred[Content]:
         download = self._whole.get(url)
-        if download is not None:
-            return succeed(download.content())
-        asked = self._asked.get(url)
-        if asked is None:
-            asked = self._asked[url] = []
-            self._fetcher.get(url).addCallback(check).addBoth(self._answered, url, asked)
-        waiter: Deferred[Content] = Deferred(asked.remove)
-        asked.append(waiter)
-        return waiter
+        return self._together.open(url) if download is None else succeed(download.content())
 
-    def _answered(self, answer: Answer | Failure, url: str, waiters: list[Deferred[Content]]) -> None:
-        """Serve those who asked meanwhile: together where the file is small, else each by an answer of its own."""
-        del self._asked[url]
-        if isinstance(answer, Failure):
-            for waiter in waiters:
-                waiter.errback(answer)
-            return
-        if not waiters:
+    def _ask(self, url: str) -> Deferred[Supply]:
+        return self._fetcher.get(url).addCallback(self._answered, url)
+
+    def _answered(self, answer: Answer, url: str) -> Supply:
+        if answer.status != 200:
             answer.drop()
-            return
-        download = self._begin(answer, url)
-        contents = [download.content() for _ in (waiters if download.whole else waiters[:1])]
-        for waiter in waiters[len(contents) :]:
-            self._fetcher.get(url).addCallback(check).addCallback(self._alone, url).chainDeferred(waiter)
-        for waiter, content in zip(waiters, contents, strict=False):
-            waiter.callback(content)
-
-    def _alone(self, answer: Answer, url: str) -> Content:
-        return self._begin(answer, url).content()
-
-    def _begin(self, answer: Answer, url: str) -> Download:
+            raise refusal(answer)
         download = Download(answer, lambda: self._forget(url, download))
         if download.whole:
             self._whole[url] = download
@@ -79,19 +57,6 @@ class RemoteSource:
             del self._whole[url]
 
 
-def check(answer: Answer) -> Answer:
-    """
-    An answer that is the file; any other is dropped.
-
-    @raise NotFound: the server has no such file.
-    @raise SourceFailed: it has, perhaps, but does not give it.
-    """
-    if answer.status == 200:
-        return answer
-    answer.drop()
-    raise refusal(answer)
-
-
 def refusal(answer: Answer) -> ContentError:
     """What an answer means that is not the file."""
     if answer.status in (404, 410):
@@ -99,19 +64,17 @@ def refusal(answer: Answer) -> ContentError:
     return SourceFailed(f"{answer.host} answers {answer.status}")
 
 
-def modified(answer: Answer) -> float | None:
-    """Last-Modified in seconds since the epoch, where there is a sensible one."""
-    field = answer.header("Last-Modified")
+def modified(field: str | None) -> float | None:
+    """Last-Modified in seconds since the epoch, where it says something sensible."""
     try:
         return None if field is None else parsedate_to_datetime(field).timestamp()
     except (ValueError, OverflowError):
         return None
 
 
-def etag(answer: Answer) -> str | None:
-    """The strong validator without its quotes, if there is one."""
-    field = answer.header("ETag") or ""
-    value = field[1:-1]
+def strong(field: str | None) -> str | None:
+    """The value of an ETag without its quotes, if it is a strong one."""
+    value = (field or "")[1:-1]
     return value if field == f'"{value}"' and value.isascii() and value.isprintable() and '"' not in value else None
 
 
@@ -135,11 +98,25 @@ class Download:
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._readers = 0
 
+    def contents(self, readers: int) -> list[Content]:
+        """As in L{Supply}."""
+        if not readers:
+            self._forget()
+            self._answer.drop()
+        return [self.content() for _ in range(readers if self.whole else min(readers, 1))]
+
     def content(self) -> Content:
         """The file, for one more reader."""
         self._readers += 1
         answer = self._answer
-        return Content(answer.url, answer.size, RemoteBody(self), modified(answer), etag(answer), self.whole)
+        return Content(
+            source=answer.url,
+            size=answer.size,
+            body=RemoteBody(self),
+            modified=modified(answer.header("Last-Modified")),
+            etag=strong(answer.header("ETag")),
+            seekable=self.whole,
+        )
 
     def received(self, data: bytes) -> None:
         self._window += data

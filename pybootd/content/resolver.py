@@ -117,12 +117,13 @@ class Resolver:
         @raise Forbidden: (or as a Failure) it is not for this machine.
         @raise SourceFailed: (or as a Failure) it cannot be had now.
         """
-        place = self._place(normalise(name), machine, _unnoted)
+        text = normalise(name)
+        place = self._place(text, machine, _unnoted)
         if isinstance(place, Local):
             return self._files.open(place.root, place.name, self._ignore_case)
         if isinstance(place, Remote):
             return self._source(place.url).open(place.url)
-        return place.render()
+        return place.render(text, machine)
 
     def explain(self, name: bytes | str, machine: Machine | None) -> Sequence[Step]:
         """What L{resolve} would do, rule by rule; nothing is fetched."""
@@ -143,17 +144,16 @@ class Resolver:
                 self._source(place.url)
                 note("fetch", str(place), "")
             else:
-                place.render()
+                place.render(text, machine)
         except ContentError as error:
             note("answer", str(error), "")
         return steps
 
     def _place(self, name: str, machine: Machine | None, note: Note) -> Local | Remote | Template:
-        if self._templates is not None:
-            template = self._templates.find(name, machine)
-            if template is not None:
-                note("[templates]", template.path, template.setting)
-                return template
+        template = None if self._templates is None else self._templates.find(name)
+        if template is not None:
+            note("[templates]", template.path, template.setting)
+            return template
         for rewriter in self._filters:
             target = self._rewritten(rewriter, name, machine)
             if target is not None:

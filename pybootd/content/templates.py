@@ -7,15 +7,15 @@ known, and the machine's C{var.NAME}s; it may include its neighbours.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
-from attrs import frozen
 from twisted.logger import Logger
 
 from pybootd.content.content import Content, from_bytes
+from pybootd.content.patterns import compile_pattern
 from pybootd.content.variables import NAMES, variables
 from pybootd.errors import EnvironmentProblem, SourceFailed
 from pybootd.machine import Machine
@@ -24,41 +24,41 @@ from pybootd.text import printable
 if TYPE_CHECKING:
     import jinja2
 
+    from pybootd.config import Pattern
+
 log = Logger()
 
 
-@frozen
-class TemplateRule:
-    """One line of C{[templates]}."""
-
-    pattern: re.Pattern[str]
-    """What names it serves; see L{pybootd.content.filters.compile_pattern}."""
-    path: Path
-    """The template file, absolute."""
-    setting: str = ""
-    """The line, as L{pybootd.origin.Origin} prints it."""
-
-
-@frozen
 class Template:
-    """A template and what it is to be filled with."""
+    """
+    One line of C{[templates]}.
 
-    path: str
-    setting: str
-    _environment: jinja2.Environment
-    _variables: Mapping[str, str]
+    @ivar path: the template's file.
+    @ivar setting: the line, as L{pybootd.origin.Origin} prints it.
+    """
 
-    def render(self) -> Content:
+    def __init__(self, line: Pattern, directory: Path) -> None:
+        """@param directory: where relative paths start, the daemon's."""
+        file = directory / line.value
+        self.path = str(file)
+        self.setting = str(line.origin)
+        self._pattern = compile_pattern(line.pattern)
+        self._environment = _environment(file.parent)
+
+    def serves(self, name: str) -> bool:
+        """Whether it writes the file of that name."""
+        return self._pattern.fullmatch(name) is not None
+
+    def render(self, name: str, machine: Machine | None) -> Content:
         """@raise SourceFailed: the template is missing or wrong; the message names the line."""
-        import jinja2
-
+        known = dict.fromkeys(NAMES, "") | dict(variables(name, machine))
         file = Path(self.path).name
         try:
-            text = self._environment.get_template(file).render(self._variables)
-        except Exception as error:  # a template can raise whatever its expressions do
-            line = getattr(error, "lineno", None) if isinstance(error, jinja2.TemplateSyntaxError) else _line(error)
+            text = self._environment.get_template(file).render(known)
+        except Exception as error:  # whatever the expressions in it raise
+            line = _line(error, self.path)
             where = file if line is None else f"{file}, line {line}"
-            what = "no such file" if isinstance(error, jinja2.TemplateNotFound) else printable(str(error))
+            what = f"{type(error).__name__}: {printable(str(error))}"
             log.error("Template {where} failed: {what} ({setting})", where=where, what=what, setting=self.setting)
             raise SourceFailed(f"The template {where} failed: {what}") from error
         return from_bytes(self.path, text.encode("utf-8", "surrogateescape"))
@@ -67,17 +67,13 @@ class Template:
 class Templates:
     """C{[templates]} as a whole."""
 
-    def __init__(self, rules: Iterable[TemplateRule]) -> None:
+    def __init__(self, lines: Iterable[Pattern], directory: Path) -> None:
         """@raise EnvironmentProblem: Jinja2 is not installed."""
-        self._rules = [(rule, _environment(rule.path.parent)) for rule in rules]
+        self._templates = [Template(line, directory) for line in lines]
 
-    def find(self, name: str, machine: Machine | None) -> Template | None:
+    def find(self, name: str) -> Template | None:
         """The template that writes this file, if one does; the first that matches."""
-        for rule, environment in self._rules:
-            if rule.pattern.fullmatch(name):
-                known = dict.fromkeys(NAMES, "") | dict(variables(name, machine))
-                return Template(str(rule.path), rule.setting, environment, known)
-        return None
+        return next((template for template in self._templates if template.serves(name)), None)
 
 
 def _environment(directory: Path) -> jinja2.Environment:
@@ -91,19 +87,10 @@ def _environment(directory: Path) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # boot scripts, not web pages
         keep_trailing_newline=True,
-        cache_size=50,
     )
 
 
-def _line(error: BaseException) -> int | None:
-    """The template's line in which an error was raised; Jinja2 rewrites tracebacks to say so."""
-    line = None
-    trace = error.__traceback__
-    while trace is not None:
-        if (
-            trace.tb_frame.f_code.co_filename.endswith(("<template>",))
-            or "jinja" not in trace.tb_frame.f_code.co_filename
-        ):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+def _line(error: Exception, path: str) -> int | None:
+    """The template's line in which an error was raised: Jinja2 makes it appear in the traceback."""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
+    return lines[-1] if lines else getattr(error, "lineno", None)
