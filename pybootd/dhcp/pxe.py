@@ -79,5 +79,5 @@ def boot_item(raw: bytes) -> tuple[int, int] | None:
 
 
 def swapped(uuid: bytes) -> bytes:
-    """A UUID with its first three fields the other way round: firmware sends them little-endian, people write big-endian."""
+    """A UUID with its first three fields the other way round: firmware sends them little-endian."""
     return uuid[3::-1] + uuid[5:3:-1] + uuid[7:5:-1] + uuid[8:]
