@@ -19,12 +19,13 @@ from pybootd.errors import NotFound
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
 
-def compile_pattern(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
     """
     A pattern with C{*} and C{?} as a regular expression for C{fullmatch}.
 
     Each C{*} is settled at the first place that fits and never looked at again, so that no
-    name of any length makes the match slow.  A leading C{/} or C{./} means nothing, as in names.
+    name of any length makes the match slow.  As in names, C{\\} is C{/}, and a leading C{/}
+    or C{./} means nothing.
     """
     pieces = [re.escape(piece).replace(r"\?", ".") for piece in _stripped(pattern).split("*")]
     if len(pieces) == 1:
@@ -32,10 +33,11 @@ def compile_pattern(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
     else:
         middle = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1])
         expression = f"{pieces[0]}{middle}.*{pieces[-1]}"
-    return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+    return re.compile(expression, re.DOTALL)
 
 
 def _stripped(pattern: str) -> str:
+    pattern = pattern.replace("\\", "/")
     while pattern.startswith(("/", "./")):
         pattern = pattern.removeprefix(".").removeprefix("/")
     return pattern

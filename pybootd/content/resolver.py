@@ -90,7 +90,7 @@ class Resolver:
         ignore_case: bool = False,
     ) -> None:
         """
-        @param root: C{/…}, C{./…} or an URL prefix.
+        @param root: C{/…}, C{./…} or an URL prefix; empty: only what filters and templates name is served.
         @param directory: the daemon's, where C{./} starts.
         @param files: opens local files; shared by all resolvers.
         @param filters: asked in this order.
@@ -98,8 +98,8 @@ class Resolver:
         @param ignore_case: find local files whose name differs in case only.
         """
         self._directory = str(directory.absolute())
-        self.root = root if is_url(root) else os.path.normpath(os.path.join(self._directory, root))  # noqa: PTH118
         self._remote = is_url(root)
+        self.root = root if self._remote or not root else self._absolute(self._directory, root)
         self._files = files
         self._filters = tuple(filters)
         self._sources = {scheme: source for source in sources for scheme in source.schemes}
@@ -160,6 +160,8 @@ class Resolver:
                 note(rewriter.name, target.name, target.setting)
                 return self._aim(target, note)
         note("root", self.root, "")
+        if not self.root:
+            raise NotFound("no root is set")
         return Remote(joined(self.root, name)) if self._remote else Local(self.root, name)
 
     def _rewritten(self, rewriter: IFilenameFilter, name: str, machine: Machine | None) -> Target | None:
@@ -175,22 +177,30 @@ class Resolver:
         """Where a filter's target is, contained as its base says."""
         name, base = target.name, target.base
         if target.indirect:
-            name, base = self._named_in(self._aim(Target(name, base), note)), None
+            name, base = self._named_in(self._local(name, base)), None
             note("name in that file", name, "")
-        if is_url(name):
+        begins = name if base is None else base  # what a client said decides nothing about where
+        if is_url(begins):
             return Remote(name if base is None else base + below(_rest(name, base)))
-        if self._remote and not name.startswith(("/", "./")):
+        if self._remote and not begins.startswith(("/", "./")):
             path = below(name) if base is None else base + below(_rest(name, base))
             return Remote(joined(self.root, path))
-        home = self._directory if self._remote or name.startswith("./") else self.root
-        if base is None:
-            return Local("/", os.path.normpath(os.path.join(home, name)).lstrip("/"))  # noqa: PTH118
-        return Local(os.path.join(home, base), below(_rest(name, base)))  # noqa: PTH118
+        return self._local(name, base)
 
-    def _named_in(self, place: Local | Remote) -> str:
+    def _local(self, name: str, base: str | None) -> Local:
+        """A path: relative to the root where that is a directory, else to the daemon's directory."""
+        begins = name if base is None else base
+        home = self._directory if self._remote or not self.root or begins.startswith("./") else self.root
+        if base is None:
+            return Local("/", self._absolute(home, name).lstrip("/"))
+        return Local(self._absolute(home, base), below(_rest(name, base)))
+
+    @staticmethod
+    def _absolute(home: str, path: str) -> str:
+        return os.path.normpath(os.path.join(home, path))  # noqa: PTH118 - text that need not be UTF-8
+
+    def _named_in(self, place: Local) -> str:
         """The first line of a file that holds a name."""
-        if isinstance(place, Remote):
-            raise SourceFailed("A filter's [file] must be a local file")
         data = self._files.read(place.root, place.name, INDIRECT_LIMIT, self._ignore_case)
         name = data.decode("utf-8", "surrogateescape").partition("\n")[0].strip()
         if not name:

@@ -1,0 +1,318 @@
+"""Files below a directory."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred, execute
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.content.content import Content
+from pybootd.content.local import LocalFiles, is_cached, load
+from pybootd.errors import NotFound, SourceFailed
+from tests.support.tree import Tree, open_descriptors
+
+
+class LocalCase(SynchronousTestCase):
+    """A tree and what opens files in it."""
+
+    def setUp(self) -> None:
+        self.tree = Tree(self.mktemp())
+        self.files = LocalFiles()
+        before = open_descriptors()
+        self.addCleanup(lambda: self.assertEqual(open_descriptors(), before, "descriptors leaked"))
+
+    def open(self, name: str, **options: Any) -> Content:
+        content = self.files.open(str(self.tree.root), name, **options)
+        self.addCleanup(content.body.close)
+        return content
+
+    def data(self, name: str, **options: Any) -> bytes | None:
+        content = self.open(name, **options)
+        assert content.size is not None
+        return content.body.read(0, content.size)
+
+
+class OpenTests(LocalCase):
+    """What L{LocalFiles.open} finds, and what it never does."""
+
+    def test_file(self) -> None:
+        """A file is described and read."""
+        path = self.tree.write("a/b", b"0123456789")
+        os.utime(path, ns=(5 * 10**9, 7 * 10**9))
+        content = self.open("a/b")
+        self.assertEqual((content.source, content.size, content.modified), (str(path), 10, 7.0))
+        self.assertEqual(content.etag, f"{7 * 10**9:x}-a")
+        self.assertEqual(content.body.read(3, 4), b"3456")
+        self.assertEqual(content.body.read(8, 4), b"89")
+        self.assertEqual(content.body.read(10, 4), b"")
+        self.assertEqual(content.body.read(99, 4), b"")
+
+    def test_traps(self) -> None:
+        """Nothing but files below the root is served: no link out, no FIFO, no directory; and nothing hangs."""
+        for name in self.tree.traps():
+            with self.assertRaises(NotFound, msg=name):
+                self.data(name)
+
+    def test_unreadable(self) -> None:
+        """A file that this process may not read is not there."""
+        self.tree.traps()
+        with patch("os.open", side_effect=PermissionError(errno.EACCES, "no")), self.assertRaises(NotFound):
+            self.data("unreadable")
+
+    def test_dotdot(self) -> None:
+        """Even a name that nobody normalised stays below the root."""
+        self.tree.write("a/b", b"inside")
+        self.assertEqual(self.data("a/../a/b"), b"inside")
+        for name in ("../secret", "a/../../secret", "a/b/../../../secret", "..", "a/.."):
+            with self.assertRaises(NotFound, msg=name):
+                self.data(name)
+
+    def test_absolute(self) -> None:
+        """A leading C{/} is the root's."""
+        self.tree.write("etc/passwd", b"ours")
+        self.assertEqual(self.data("/etc/passwd"), b"ours")
+
+    def test_links_inside(self) -> None:
+        """A link that stays in the root is followed, relative or absolute, to a file or through directories."""
+        self.tree.write("v2/kernel", b"two")
+        self.tree.link("relative", "v2/kernel")
+        self.tree.link("absolute", str(self.tree.root / "v2/kernel"))
+        self.tree.link("current", "v2")
+        self.tree.link("chain", "current/../relative")
+        self.tree.link("v2/up", "../v2/./kernel")
+        for name in ("relative", "absolute", "current/kernel", "chain", "current/up"):
+            self.assertEqual(self.data(name), b"two", name)
+
+    def test_root_through_links(self) -> None:
+        """The root itself may be a link; absolute links may say it as configured or as it really is."""
+        self.tree.write("file", b"here")
+        alias = self.tree.top / "alias"
+        alias.symlink_to("root")
+        self.tree.link("by-alias", str(alias / "file"))
+        self.tree.link("by-root", str(self.tree.root / "file"))
+        for name in ("file", "by-alias", "by-root"):
+            content = self.files.open(str(alias), name)
+            self.assertEqual(content.body.read(0, 9), b"here", name)
+            content.body.close()
+
+    def test_missing_root(self) -> None:
+        """A root that is gone has no files."""
+        with self.assertRaises(NotFound):
+            self.files.open(str(self.tree.top / "nowhere"), "file")
+
+    def test_swapped_for_a_link(self) -> None:
+        """A file that becomes a link while it is being opened is not followed."""
+        path = self.tree.write("file")
+        real = os.open
+
+        def swap(name: Any, flags: int, *args: Any, **options: Any) -> int:
+            if name == b"file":
+                path.unlink()
+                path.symlink_to(self.tree.top / "secret")
+            return real(name, flags, *args, **options)
+
+        with patch("os.open", swap), self.assertRaises(NotFound):
+            self.data("file")
+
+    def test_swapped_directory(self) -> None:
+        """A directory that becomes a link while it is being walked is not followed."""
+        self.tree.write("directory/secret")
+        path = self.tree.root / "directory"
+        real = os.open
+
+        def swap(name: Any, flags: int, *args: Any, **options: Any) -> int:
+            if name == b"directory":
+                path.rename(self.tree.root / "elsewhere")
+                path.symlink_to("..")
+            return real(name, flags, *args, **options)
+
+        with patch("os.open", swap), self.assertRaises(NotFound):
+            self.data("directory/secret")
+
+    def test_swapped_for_a_fifo(self) -> None:
+        """A file that becomes a FIFO while it is being opened neither hangs nor is served."""
+        path = self.tree.write("file")
+        real = os.open
+
+        def swap(name: Any, flags: int, *args: Any, **options: Any) -> int:
+            if name == b"file":
+                path.unlink()
+                os.mkfifo(path)
+            return real(name, flags, *args, **options)
+
+        with patch("os.open", swap), self.assertRaises(NotFound):
+            self.data("file")
+
+    def test_strange_bytes(self) -> None:
+        """A name need not be UTF-8."""
+        (self.tree.root / "caf\udce9").write_bytes(b"latin")
+        self.assertEqual(self.data("caf\udce9"), b"latin")
+
+    def test_ignore_case(self) -> None:
+        """Where that is asked for, a name that differs in case only will do; the very name goes first."""
+        self.tree.write("Boot/BCD", b"capitals")
+        self.tree.write("Boot/bcd", b"small")
+        self.tree.write("EFI/Microsoft/Fonts.ttf", b"fonts")
+        with self.assertRaises(NotFound):
+            self.data("efi/microsoft/fonts.TTF")
+        self.assertEqual(self.data("efi/microsoft/fonts.TTF", ignore_case=True), b"fonts")
+        self.assertEqual(self.data("boot/bcd", ignore_case=True), b"small")
+        self.assertEqual(self.data("BOOT/BCD", ignore_case=True), b"capitals")
+        for name in ("boot/none", "none/bcd"):
+            with self.assertRaises(NotFound, msg=name):
+                self.data(name, ignore_case=True)
+
+    def test_exhausted(self) -> None:
+        """No descriptor left is not the same as no such file."""
+        self.tree.write("file")
+        with patch("os.open", side_effect=OSError(errno.EMFILE, "too many")), self.assertRaises(SourceFailed):
+            self.data("file")
+
+    def test_small_file(self) -> None:
+        """L{LocalFiles.read} reads the beginning of a small file."""
+        self.tree.write("name", b"pxelinux.0\n")
+        self.assertEqual(self.files.read(str(self.tree.root), "name", 4), b"pxel")
+        with self.assertRaises(NotFound):
+            self.files.read(str(self.tree.root), "../secret", 4)
+
+
+class SharingTests(LocalCase):
+    """Readers of one unchanged file share a descriptor."""
+
+    def test_shared(self) -> None:
+        """A second reader costs no descriptor, and may stay longer than the first."""
+        self.tree.write("file", b"data")
+        first, second = self.open("file"), self.open("file")
+        self.assertEqual(first.body.fileno(), second.body.fileno())
+        first.body.close()
+        first.body.close()
+        self.assertEqual(second.body.read(0, 4), b"data")
+
+    def test_replaced(self) -> None:
+        """A file that was replaced is opened anew; who had the old one reads the old one to its end."""
+        path = self.tree.write("file", b"old")
+        old = self.open("file")
+        other = self.tree.write("other", b"new!")
+        other.replace(path)
+        new = self.open("file")
+        self.assertEqual((old.body.read(0, 9), new.body.read(0, 9)), (b"old", b"new!"))
+        self.assertNotEqual(old.etag, new.etag)
+        old.body.close()
+        self.assertEqual(self.open("file").body.fileno(), new.body.fileno())
+
+    def test_removed(self) -> None:
+        """A file that was removed is not there, though somebody still reads it."""
+        path = self.tree.write("file", b"data")
+        old = self.open("file")
+        path.unlink()
+        with self.assertRaises(NotFound):
+            self.open("file")
+        self.assertEqual(old.body.read(0, 4), b"data")
+
+    def test_turned_into_a_link_out(self) -> None:
+        """That a file is open already does not let a link to elsewhere pass."""
+        path = self.tree.write("file", b"data")
+        self.open("file")
+        path.unlink()
+        path.symlink_to(self.tree.top / "secret")
+        with self.assertRaises(NotFound):
+            self.open("file")
+
+    def test_closed(self) -> None:
+        """After the last reader nothing is kept."""
+        self.tree.write("file", b"data")
+        self.open("file").body.close()
+        self.assertEqual(self.files._shared, {})
+
+
+class ColdTests(LocalCase):
+    """What is not in memory is read in a thread; here the thread runs when the test says so."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.jobs: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+        self.files = LocalFiles(self.in_thread)
+        self.cold = True
+        self.patch(os, "preadv", self.preadv)
+
+    def in_thread(self, job: Callable[[], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        self.jobs.append((done, job))
+        return done
+
+    def run_jobs(self) -> None:
+        jobs, self.jobs = self.jobs, []
+        for done, job in jobs:
+            execute(job).chainDeferred(done)
+
+    def preadv(self, fd: int, buffers: list[bytearray], offset: int, flags: int = 0) -> int:
+        if self.cold:
+            raise BlockingIOError(errno.EAGAIN, "cold")
+        data = os.pread(fd, len(buffers[0]), offset)
+        buffers[0][: len(data)] = data
+        return len(data)
+
+    def test_waits(self) -> None:
+        """Cold bytes are not there at first; they are when L{wait} calls, even if they grew cold again."""
+        self.tree.write("file", b"0123456789")
+        body = self.open("file").body
+        ready: list[bool] = []
+        self.assertIsNone(body.read(2, 4))
+        body.wait(lambda: ready.append(True))
+        self.assertEqual(ready, [])
+        self.run_jobs()
+        self.assertEqual(ready, [True])
+        self.assertEqual(body.read(2, 4), b"2345")
+        body.discard(6)
+        self.assertIsNone(body.read(6, 4))
+
+    def test_warm(self) -> None:
+        """Warm bytes are there at once."""
+        self.cold = False
+        self.tree.write("file", b"0123456789")
+        self.assertEqual(self.open("file").body.read(2, 4), b"2345")
+
+    def test_closed_meanwhile(self) -> None:
+        """A reader that leaves while a thread reads leaves nothing open, and no stranger's descriptor is read."""
+        self.tree.write("file", b"0123456789")
+        body = self.open("file").body
+        self.assertIsNone(body.read(0, 4))
+        body.wait(lambda: None)
+        body.close()
+        os.fstat(body.fileno() or -1)
+        self.run_jobs()
+        with self.assertRaises(OSError):
+            os.fstat(body.fileno() or -1)
+
+    def test_became_shorter(self) -> None:
+        """A file that lost its end fails, then and later."""
+        path = self.tree.write("file", b"0123456789")
+        body = self.open("file").body
+        path.write_bytes(b"01")
+        self.assertIsNone(body.read(0, 10))
+        body.wait(lambda: None)
+        self.run_jobs()
+        for _ in range(2):
+            with self.assertRaises(SourceFailed):
+                body.read(0, 10)
+
+    def test_cannot_tell(self) -> None:
+        """On a file system that knows no C{RWF_NOWAIT} bytes are read directly."""
+        self.tree.write("file", b"0123456789")
+        self.patch(os, "preadv", lambda *_: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "no")))
+        self.assertEqual(self.open("file").body.read(2, 4), b"2345")
+
+    def test_load(self) -> None:
+        """L{load} outlives the descriptor that it was given."""
+        path = self.tree.write("file", b"0123456789")
+        fd = os.open(path, os.O_RDONLY)
+        self.assertFalse(is_cached(fd, 0, 10))
+        loaded = load(self.in_thread, fd, 0, 10)
+        os.close(fd)
+        self.run_jobs()
+        self.successResultOf(loaded)
