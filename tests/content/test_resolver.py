@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from contextlib import suppress
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,7 +99,7 @@ class RootTests(ResolverCase):
     def test_never_the_secret(self, tail: bytes, head: bytes) -> None:
         """No name at all brings out what is beside the root."""
         for name in (head + tail, head + b"secret" + tail, head + b"root-sibling/secret" + tail):
-            with suppress(NotFound):
+            with contextlib.suppress(NotFound):
                 self.assertNotEqual(self.get(self.resolver(), name), SECRET)
 
 
