@@ -107,9 +107,9 @@ def encode(reply: Reply, request: Request, mtu: int = 1500) -> bytes:
     Write a reply to a request.
 
     The client reads as much as option 57 promised, but no more than the path carries, and 548 bytes in any case
-    (RFC 2131 2: a message of 576 with its IP and UDP headers).  What does not fit goes into C{file} and C{sname} where those are free
-    and the client is no boot ROM (many do not read option 52), and else is left out, the last first: the order of
-    C{reply.options} is the order of importance.
+    (RFC 2131 2: a message of 576 with its IP and UDP headers).  What does not fit goes into C{file} and C{sname} where
+    those are free and the client is no boot ROM (many do not read option 52), and else is left out, the last first: the
+    order of C{reply.options} is the order of importance.
     """
     limit = min(max(request.max_size, 576), mtu) - 28
     body = b"".join(map(_piece, reply.options.items()))

@@ -105,8 +105,8 @@ class Request:
 
     @property
     def boots(self) -> bool:
-        """Whether it shows itself as a boot client: PXE, UEFI HTTP boot or iPXE."""
-        return self.firmware not in (Firmware.UNKNOWN, Firmware.SYSTEM)
+        """Whether it wants a boot file: PXE, UEFI HTTP boot, iPXE, or BOOTP, which is for nothing else."""
+        return self.firmware not in (Firmware.UNKNOWN, Firmware.SYSTEM) or self.kind is Kind.BOOTP
 
     @property
     def architecture(self) -> int | None:

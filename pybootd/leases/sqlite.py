@@ -76,7 +76,7 @@ class SqliteStore:
         else:
             written = maybeDeferred(self._commit, claims)
         self._writing = written
-        written.addErrback(lambda failure: Failure(self._explained(failure.value)))
+        written.addErrback(self._failed)
         return written
 
     def find(self, key: bytes) -> None:
@@ -168,6 +168,9 @@ class SqliteStore:
         # the slowest of late, forgotten by and by
         self._sync = max(time.monotonic() - begin, self._sync * 0.95)
         return [True] * len(claims)
+
+    def _failed(self, failure: Failure) -> Failure:
+        return Failure(self._explained(failure.value))
 
     def _explained(self, error: BaseException) -> StoreError:
         if isinstance(error, StoreError):

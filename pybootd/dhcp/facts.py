@@ -1,0 +1,104 @@
+"""
+What a decision goes by beside the request: the facts of the moment, and all of it in one place.
+
+Whoever carries a decision out gathers the L{Facts} first: whatever needs waiting, or a clock, happens there.
+"""
+
+from __future__ import annotations
+
+from attrs import define, field, frozen
+
+from pybootd.dhcp.bootfile import Choice, boot_file
+from pybootd.dhcp.decision import Decision, Step
+from pybootd.dhcp.quirks import Quirk
+from pybootd.dhcp.request import Request
+from pybootd.dhcp.settings import Host, Network, Settings
+from pybootd.interfaces import Verdict
+from pybootd.leases.lease import Lease, State
+from pybootd.origin import Origin
+
+ALLOWED = Verdict(True, "access is open")
+
+
+@frozen
+class Facts:
+    """What is known at this moment about the machine that asks."""
+
+    now: float
+    """Seconds since the epoch."""
+
+    verdict: Verdict = ALLOWED
+    """What the access backends say; they fail closed."""
+
+    lease: Lease | None = None
+    """The machine's latest lease in this network, ended or not."""
+
+    offered: int = 0
+    """The address that is held for the machine."""
+
+    candidate: int = 0
+    """An address that nobody has a claim on, for a machine that has none yet; 0: the pool is empty."""
+
+    owner: bytes | None = None
+    """Whose the address is that the request speaks of: a machine's key, C{b""} where it rests, None where nobody's."""
+
+    booted: bool = False
+    """The machine has shown itself as a boot client before."""
+
+    attempt: int = 0
+    """How many identical requests came just before this one, answered in vain."""
+
+    boot_file_size: int | None = None
+    """Bytes, where the client asks for it (option 13) and it is known."""
+
+
+@define
+class Situation:
+    """A request, and all that is needed to decide about it; the trace grows while it is decided."""
+
+    request: Request
+    settings: Settings
+    facts: Facts
+    network: Network
+    host: Host
+    quirk: Quirk
+    key: bytes
+    trace: list[Step] = field(factory=list)
+
+    def note(self, rule: str, outcome: str, origin: Origin | None = None) -> None:
+        """One more step of the trace."""
+        self.trace.append(Step(rule, outcome, origin))
+
+    def silent(self, reason: str, origin: Origin | None = None, release: bool = False) -> Decision:
+        """No answer, and why."""
+        self.note("answer", f"none: {reason}", origin)
+        return Decision(reason=reason, origin=origin, release=release, trace=tuple(self.trace))
+
+    def choose_file(self) -> Choice:
+        """The boot file, for a client that wants one."""
+        return boot_file(self.request, self.settings, self.network, self.host, self.facts.verdict.boot_file, self.trace)
+
+    @property
+    def known_address(self) -> int:
+        """The address that this machine has by configuration, by lease or by offer; 0 where it has none."""
+        lease = self.facts.lease
+        if self.host.address in self.network:
+            return self.host.address
+        if lease is not None and lease.state is not State.DECLINED and self.may_have(lease.address):
+            return lease.address
+        return self.facts.offered if self.may_have(self.facts.offered) else 0
+
+    def may_have(self, address: int) -> bool:
+        """Whether the configuration leaves this address to this machine."""
+        return self.settings.reserved.get(address, self.key) == self.key
+
+    @property
+    def hostname(self) -> str:
+        """The name to hand out (option 12): configured, or the access server's."""
+        return self.host.hostname or self.facts.verdict.hostname
+
+    @property
+    def server(self) -> int:
+        """Option 54: as the relay wants it (RFC 5107), else this server's address on that network."""
+        relay = self.request.relay
+        return relay.server if relay is not None and relay.server else self.network.server

@@ -1,0 +1,293 @@
+"""
+What the policy goes by: the configuration and this host's networks, compiled once into what each decision needs.
+
+Option values that are the same for everybody are encoded here already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Protocol
+
+from attrs import field, frozen
+
+from pybootd.config import BootFile, Config, SubnetConfig
+from pybootd.errors import EnvironmentProblem
+from pybootd.origin import Origin
+from pybootd.reader import pool
+
+
+class HostInterface(Protocol):
+    """What is asked of an interface of this host (L{pybootd.net.interfaces.Interface})."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def index(self) -> int: ...
+    @property
+    def addresses(self) -> tuple[IPv4Interface, ...]: ...
+
+
+@frozen
+class Network:
+    """One network that is served."""
+
+    first: int
+    """The network's own address, as an integer."""
+    last: int
+    """Its broadcast address."""
+    server: int
+    """This server's address as that network knows it: option 54."""
+    next_server: int
+    """Where boot files come from: siaddr, option 66."""
+    interface: int
+    """The index of the interface behind which it is; 0 where only relays reach it."""
+    lease_time: int
+    options: Mapping[int, bytes]
+    """1, 3, 6, 15, 28: encoded, without those that are not set."""
+    pool_first: int = 0
+    pool_count: int = 0
+    domain: str = ""
+    origin: Origin | None = None
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, int) and self.first <= address <= self.last
+
+
+@frozen
+class Host:
+    """What the configuration says of one machine."""
+
+    address: int = 0
+    address_origin: Origin | None = None
+    hostname: str = ""
+    boot_file: str = ""
+    boot_file_origin: Origin | None = None
+    allow: bool | None = None
+    allow_origin: Origin | None = None
+    variables: Mapping[str, str] = field(factory=dict)
+
+
+NOTHING = Host()
+
+
+@frozen
+class Settings:
+    """Everything that a decision goes by, but for the facts of the moment."""
+
+    networks: tuple[Network, ...]
+    hosts: Mapping[bytes, Host] = field(factory=dict)
+    reserved: Mapping[int, bytes] = field(factory=dict)
+    """Addresses that are configured for one machine, and whose they are."""
+    files: Mapping[tuple[bool, int | None], BootFile] = field(factory=dict)
+    """By (is iPXE, architecture); None is C{default}, or iPXE on any architecture."""
+    proxy: bool = False
+    allow_simple_dhcp: bool = False
+    authoritative: bool = True
+    server_name: bytes = b""
+    """sname: C{servername.domain}."""
+    http_port: int = 0
+    """The port of this server's own HTTP, 0 where it does not run: for URLs made of bare names."""
+    network_broadcast: bool = False
+    """C{broadcast = network}."""
+    buggy: tuple[tuple[object, bool], ...] = ()
+    """[buggy_clients]: what a hardware address is C{in}, and whether it is one."""
+    port: int = 67
+    origins: Mapping[tuple[str, str], Origin] = field(factory=dict)
+
+    def origin(self, section: str, option: str) -> Origin:
+        """Where an option was said, or that it is a default."""
+        return self.origins.get((section, option)) or Origin("", 0, section, option)
+
+    def host(self, chaddr: bytes) -> Host:
+        """What the configuration says of this machine."""
+        return self.hosts.get(chaddr, NOTHING)
+
+    def network(self, interface: int, *relayed: int) -> Network | None:
+        """
+        The network that a request comes from.
+
+        @param relayed: what says so in the request itself, the strongest first (RFC 3527, RFC 3011, giaddr);
+            zeroes are passed over.
+        """
+        for address in filter(None, relayed):
+            return next((network for network in self.networks if address in network), None)
+        return next((network for network in self.networks if network.interface == interface), None)
+
+    def broadcast_for(self, network: Network | None, chaddr: bytes) -> int:
+        """The address that stands for everybody on the network; 0: the limited broadcast address."""
+        if not self.network_broadcast or network is None:
+            return 0
+        fitting = [(who, flag) for who, flag in self.buggy if chaddr in who]  # type: ignore[operator]
+        return 0 if any(flag for _, flag in fitting) else network.last
+
+
+def settings_from(
+    config: Config, interfaces: Sequence[HostInterface], name_servers: Sequence[IPv4Address] = ()
+) -> Settings:
+    """
+    Compile the configuration for this host.
+
+    @param name_servers: the host's own, for C{dns = auto}.
+    @raise EnvironmentProblem: C{pool_start} is on no network of this host, or an interface does not exist.
+    """
+    bootpd = config.bootpd
+    home = _home(config, interfaces)
+    networks = [_network(config, *one, name_servers) for one in home]
+    networks += [_subnet(config, subnet, home, interfaces, name_servers) for subnet in config.subnets]
+    hosts = _hosts(config)
+    name = ".".join(filter(None, (bootpd.servername, bootpd.domain if bootpd.servername else "")))
+    return Settings(
+        networks=tuple(networks),
+        hosts=hosts,
+        reserved={host.address: mac for mac, host in hosts.items() if host.address},
+        files={(entry.ipxe, entry.architecture): entry for entry in config.bootfile},
+        proxy=bootpd.mode == "proxy",
+        allow_simple_dhcp=bootpd.allow_simple_dhcp,
+        authoritative=bootpd.authoritative,
+        server_name=name.encode("ascii")[:63],
+        http_port=config.httpd.port if config.http_server else 0,
+        network_broadcast=bootpd.broadcast == "network",
+        buggy=tuple((entry.who, entry.allowed) for entry in config.buggy_clients),
+        port=bootpd.port,
+        origins=config.origins,
+    )
+
+
+def _home(config: Config, interfaces: Sequence[HostInterface]) -> list[tuple[HostInterface, IPv4Interface]]:
+    """The interfaces that are served directly, each with the address that counts there."""
+    bootpd = config.bootpd
+    chosen = [one for one in interfaces if not bootpd.interface or one.name in bootpd.interface]
+    for name in bootpd.interface:
+        if not any(one.name == name for one in interfaces):
+            origin = config.origin("bootpd", "interface")
+            raise EnvironmentProblem(f"{origin} = {name}: no interface with an IPv4 address; {_there_are(interfaces)}")
+    if bootpd.pool_start is not None:
+        pairs = [(one, own) for one in chosen for own in one.addresses if bootpd.pool_start in own.network]
+        if pairs:
+            return [max(pairs, key=lambda pair: pair[1].network.prefixlen)]
+        origin = config.origin("bootpd", "pool_start")
+        raise EnvironmentProblem(
+            f"{origin} = {bootpd.pool_start}: on no network of this host; {_there_are(chosen or interfaces)}"
+        )
+    real = [one for one in chosen if not one.addresses[0].ip.is_loopback] or list(chosen)
+    if not real:
+        raise EnvironmentProblem("no interface of this host has an IPv4 address; give one an address first")
+    return [(one, one.addresses[0]) for one in real]
+
+
+def _there_are(interfaces: Iterable[HostInterface]) -> str:
+    """The networks that would do, and an example for the first."""
+    known = [(one.name, own) for one in interfaces for own in one.addresses if not own.ip.is_loopback]
+    if not known:
+        return "this host has no network; give an interface an address first"
+    words = ", ".join(f"{own.network} on {name}" for name, own in known)
+    network = known[0][1].network
+    example = network.network_address + min(100, max(network.num_addresses - 12, 1))
+    return f"there is {words}; write e.g. pool_start = {example}"
+
+
+def _network(
+    config: Config, interface: HostInterface, own: IPv4Interface, name_servers: Sequence[IPv4Address]
+) -> Network:
+    bootpd = config.bootpd
+    network = IPv4Network((int(own.ip), str(bootpd.netmask)), strict=False) if bootpd.netmask else own.network
+    span = pool(bootpd) if bootpd.mode == "server" else None
+    return Network(
+        first=int(network.network_address),
+        last=int(network.broadcast_address),
+        server=int(own.ip),
+        next_server=int(own.ip),
+        interface=interface.index,
+        lease_time=bootpd.lease_time,
+        options=_options(
+            network,
+            _router(bootpd.gateway, own.ip) if bootpd.set_gateway else None,
+            name_servers if bootpd.dns is None else bootpd.dns,
+            bootpd.domain,
+        ),
+        pool_first=span[0] if span else 0,
+        pool_count=span[1] - span[0] + 1 if span else 0,
+        domain=bootpd.domain,
+        origin=config.origin("bootpd", "pool_start"),
+    )
+
+
+def _subnet(
+    config: Config,
+    subnet: SubnetConfig,
+    home: Sequence[tuple[HostInterface, IPv4Interface]],
+    interfaces: Sequence[HostInterface],
+    name_servers: Sequence[IPv4Address],
+) -> Network:
+    """A further network: reached by a relay, or on an interface of its own."""
+    local = [
+        (one, own)
+        for one in interfaces
+        for own in one.addresses
+        if own.ip in subnet.network and (not subnet.interface or one.name == subnet.interface)
+    ]
+    if subnet.interface and not local:
+        origin = subnet.origins["interface"]
+        raise EnvironmentProblem(f"{origin} = {subnet.interface}: has no address in {subnet.network}")
+    server = local[0][1].ip if local else home[0][1].ip
+    bootpd, span = config.bootpd, pool(subnet)
+    names = subnet.dns if "dns" in subnet.origins else bootpd.dns
+    domain = subnet.domain or bootpd.domain
+    return Network(
+        first=int(subnet.network.network_address),
+        last=int(subnet.network.broadcast_address),
+        server=int(server),
+        next_server=int(subnet.next_server or server),
+        interface=local[0][0].index if local else 0,
+        lease_time=subnet.lease_time or bootpd.lease_time,
+        # behind a relay this server is no router: without a gateway of its own the relay's is used (see policy)
+        options=_options(
+            subnet.network,
+            _router(subnet.gateway, server if local else None),
+            name_servers if names is None else names,
+            domain,
+        ),
+        pool_first=span[0] if span else 0,
+        pool_count=span[1] - span[0] + 1 if span else 0,
+        domain=domain,
+        origin=subnet.origin,
+    )
+
+
+def _router(configured: IPv4Address | None, own: IPv4Address | None) -> IPv4Address | None:
+    """The router to hand out; 0.0.0.0 stands for C{none}."""
+    router = own if configured is None else configured
+    return None if router is not None and int(router) == 0 else router
+
+
+def _options(
+    network: IPv4Network, router: IPv4Address | None, name_servers: Sequence[IPv4Address], domain: str
+) -> dict[int, bytes]:
+    options = {1: network.netmask.packed}
+    if router is not None:
+        options[3] = router.packed
+    if name_servers:
+        options[6] = b"".join(server.packed for server in name_servers)
+    if domain:
+        options[15] = domain.encode("ascii")
+    options[28] = network.broadcast_address.packed
+    return options
+
+
+def _hosts(config: Config) -> dict[bytes, Host]:
+    hosts = {entry.mac: Host(address=int(entry.address), address_origin=entry.origin) for entry in config.static_dhcp}
+    for host in config.hosts:
+        static = hosts.get(host.mac, NOTHING)
+        hosts[host.mac] = Host(
+            address=int(host.address) if host.address else static.address,
+            address_origin=host.origins.get("address") or static.address_origin,
+            hostname=host.hostname,
+            boot_file=host.bootfile,
+            boot_file_origin=host.origins.get("bootfile"),
+            allow=host.allow,
+            allow_origin=host.origins.get("allow"),
+            variables=host.variables,
+        )
+    return hosts

@@ -1,0 +1,71 @@
+"""
+Ethernet frames written by hand: UDP for a machine that answers no ARP yet, ARP itself.
+
+Pure: bytes in, bytes out (RFC 768, 791, 826, 5227).
+"""
+
+from __future__ import annotations
+
+from struct import Struct, pack, unpack_from
+
+ETHERTYPE_IP, ETHERTYPE_ARP = 0x0800, 0x0806
+EVERYBODY = b"\xff" * 6
+_IP = Struct("!BBHHHBBHII")
+_UDP = Struct("!HHHH")
+_ARP = Struct("!HHBBH6sI6sI")
+ARP_REQUEST, ARP_REPLY = 1, 2
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(unpack_from(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    total += total >> 16
+    return ~total & 0xFFFF
+
+
+def udp_frame(
+    payload: bytes,
+    *,
+    source_mac: bytes,
+    target_mac: bytes,
+    source: int,
+    source_port: int,
+    target: int,
+    target_port: int,
+) -> bytes:
+    """A whole frame around a UDP payload; addresses are integers."""
+    length = _UDP.size + len(payload)
+    header = _IP.pack(0x45, 0, _IP.size + length, 0, 0, 64, 17, 0, source, target)
+    header = header[:10] + pack("!H", checksum(header)) + header[12:]
+    udp = _UDP.pack(source_port, target_port, length, 0)
+    pseudo = pack("!IIBBH", source, target, 0, 17, length)
+    total = checksum(pseudo + udp + payload) or 0xFFFF  # RFC 768: 0 means none
+    return target_mac + source_mac + pack("!H", ETHERTYPE_IP) + header + udp[:6] + pack("!H", total) + payload
+
+
+def _arp(operation: int, sender_mac: bytes, sender: int, target_mac: bytes, target: int, to: bytes) -> bytes:
+    body = _ARP.pack(1, ETHERTYPE_IP, 6, 4, operation, sender_mac, sender, target_mac, target)
+    return (to + sender_mac + pack("!H", ETHERTYPE_ARP) + body).ljust(60, b"\0")
+
+
+def arp_probe(mac: bytes, address: int) -> bytes:
+    """Does anybody have this address?  The sender's own is 0, so that nobody learns from it (RFC 5227 2.1.1)."""
+    return _arp(ARP_REQUEST, mac, 0, b"\0" * 6, address, EVERYBODY)
+
+
+def arp_announcement(mac: bytes, address: int, to: bytes = EVERYBODY) -> bytes:
+    """Here is who has this address (RFC 5227 3)."""
+    return _arp(ARP_REQUEST, mac, address, b"\0" * 6, address, to)
+
+
+def arp_sender(frame: bytes) -> tuple[bytes, int] | None:
+    """The hardware and IP address that an ARP frame speaks for; None if it is no such frame or speaks for nobody."""
+    if len(frame) < 14 + _ARP.size or frame[12:14] != b"\x08\x06":
+        return None
+    kind, protocol, size, length, _, mac, address, _, _ = _ARP.unpack_from(frame, 14)
+    if (kind, protocol, size, length) != (1, ETHERTYPE_IP, 6, 4) or not address:
+        return None
+    return mac, address

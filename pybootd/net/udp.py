@@ -1,0 +1,169 @@
+"""
+One UDP socket that knows where each datagram came in, and says where each answer goes out.
+
+Packet information (IP_PKTINFO) tells the interface and the address that a client used; the answer leaves by the same
+interface and from the same address, which EDK2 insists on.  Where the system has none, datagrams say interface 0
+and the routing table chooses.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from pybootd.errors import EnvironmentProblem
+
+Receive = Callable[[bytes, tuple[str, int], int, int], None]
+"""Takes a datagram, where it came from, the address it was sent to (0 if not known), the interface's index (or 0)."""
+
+IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8 if os.uname().sysname == "Linux" else 0)
+SO_RCVBUFFORCE = 33
+_PKTINFO = struct.Struct("@iII")
+_ADDRESS = struct.Struct("!I")
+_NATIVE = struct.Struct("@I")
+
+BUFFER = 4 << 20
+"""Bytes: a thousand machines that ask in one instant are heard without a second try."""
+
+LARGEST = 65535
+BURST = 64
+"""Datagrams read in one wake-up; then others get their turn."""
+
+
+def bind_udp(address: str, port: int, what: str) -> socket.socket:
+    """
+    A bound socket with packet information, for one port of this server's.
+
+    @param what: the line of the configuration that says so, for the message.
+    @raise EnvironmentProblem: the port cannot be had; says why.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0))
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        if IP_PKTINFO:
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        _widen(sock)
+        sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        raise EnvironmentProblem(refused(error, address, port, "UDP", what)) from None
+    return sock
+
+
+def _widen(sock: socket.socket) -> None:
+    """The largest receive buffer that is to be had."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+
+
+def refused(error: OSError, address: str, port: int, protocol: str, what: str) -> str:
+    """Why a port cannot be had, for the person who has to mend it."""
+    begin = f"{what}: port {port} ({protocol})"
+    if error.errno == errno.EADDRINUSE:
+        holder = holder_of(port, protocol)
+        by = f" by {holder}" if holder else ""
+        return f"{begin} is taken{by}; stop that program, or serve another port"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{begin} needs root (or CAP_NET_BIND_SERVICE); start as root, with twistd --uid to drop it afterwards"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{begin}: {address} is no address of this host"
+    return f"{begin}: {error.strerror}"
+
+
+def holder_of(port: int, protocol: str) -> str:
+    """The program that has a port, as far as this process may see: C{dnsmasq (pid 123)}, or nothing."""
+    inodes = set()
+    for table in (f"/proc/net/{protocol.lower()}", f"/proc/net/{protocol.lower()}6"):
+        try:
+            rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+        except OSError:
+            continue
+        inodes |= {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
+    if not inodes:
+        return ""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(os.readlink(fd) in inodes for fd in (process / "fd").iterdir()):  # noqa: PTH115 - a link to no path
+                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
+        except OSError:
+            continue
+    return ""
+
+
+@implementer(IReadDescriptor)
+class DatagramPort:
+    """A bound socket in the reactor."""
+
+    log = Logger()
+
+    def __init__(self, sock: socket.socket, receive: Receive, reactor: Any) -> None:
+        self._socket = sock
+        self._receive = receive
+        self._reactor = reactor
+        self.port: int = sock.getsockname()[1]
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Stop reading, and close."""
+        self._reactor.removeReader(self)
+        self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        return f"UDP {self.port}"
+
+    def connectionLost(self, reason: object) -> None:
+        self._socket.close()
+
+    def doRead(self) -> None:
+        for _ in range(BURST):
+            try:
+                data, control, _, source = self._socket.recvmsg(LARGEST, 64)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # an ICMP error of an earlier answer: it says nothing of the next datagram
+                continue
+            destination = interface = 0
+            for level, kind, value in control:
+                if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(value) >= _PKTINFO.size:
+                    # the header's destination is what the client used; 127 in the local one would hide it
+                    interface = _NATIVE.unpack_from(value)[0]
+                    destination = _ADDRESS.unpack_from(value, 8)[0]
+            try:
+                self._receive(data, source, destination, interface)
+            except Exception:
+                self.log.failure("a datagram from {source} was dropped", source=source[0])
+
+    def send(self, data: bytes, address: tuple[str, int], interface: int = 0, source: int = 0) -> None:
+        """
+        Send one datagram.
+
+        @param interface: the index of the interface to leave by; 0: as routed.
+        @param source: the address to leave from; 0: the interface's own.
+        @raise OSError: it could not leave.
+        """
+        if IP_PKTINFO and (interface or source):
+            control = [
+                (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("@i", interface) + _ADDRESS.pack(source) + b"\0" * 4)
+            ]
+            self._socket.sendmsg([data], control, 0, address)
+        else:
+            self._socket.sendto(data, address)
