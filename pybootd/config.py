@@ -7,21 +7,24 @@ Every option says in its metadata how its text becomes a value (L{pybootd.words}
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 from pybootd import words
 from pybootd.origin import Origin
 
+FOREVER = 0xFFFFFFFF
+"""Seconds, as DHCP writes a lease without end (RFC 2131 3.3)."""
 
-def option(parse: Callable[[str], Any], default: Any, *aliases: str) -> Any:
+
+def option(parse: words.Parser, default: Any, *aliases: str) -> Any:
     """One option: how it is read, what it is when nobody wrote it, and its other spellings."""
-    return attrs.field(default=default, metadata={"parse": parse, "aliases": aliases})
+    return field(default=default, metadata={"parse": parse, "aliases": aliases})
 
 
 @frozen
@@ -38,24 +41,27 @@ class LoggerConfig:
 class BootpdConfig:
     """C{[bootpd]}: BOOTP, DHCP and PXE."""
 
-    access: tuple[str, ...] = option(words.names, ())
+    access: tuple[str, ...] = option(words.backends, ())
     address: IPv4Address = option(words.address, IPv4Address("0.0.0.0"))
-    interface: tuple[str, ...] = option(words.listed, ())
+    interface: tuple[str, ...] = option(words.listed(words.interface), ())
     allow_simple_dhcp: bool = option(words.boolean, False)
     domain: str = option(words.domain, "")
     servername: str = option(words.domain, "", "server_name")
     dns: tuple[IPv4Address, ...] | None = option(words.dns, ())
     """None: those of the host (C{auto})."""
     gateway: IPv4Address | None = option(words.gateway, None)
-    """None: the server itself; 0.0.0.0 where C{none} was written."""
+    """None: the server itself; 0.0.0.0: no gateway is named (C{none})."""
     set_gateway: bool = option(words.boolean, True)
     netmask: IPv4Address | None = option(words.netmask, None)
-    lease_time: int = option(words.whole(60, 0xFFFFFFFE), 86400)
-    pool_start: IPv4Address | None = option(words.address, None)
+    """None: that of the interface."""
+    lease_time: int = option(words.whole(1, FOREVER), 86400)
+    pool_start: IPv4Address | None = option(words.unicast, None)
     pool_count: int = option(words.whole(0, 1 << 24), 10)
-    pool_end: IPv4Address | None = option(words.address, None)
-    notify: tuple[tuple[str, int], ...] = option(words.endpoints, ())
+    pool_end: IPv4Address | None = option(words.unicast, None)
+    """Another way to write C{pool_count}, which the reader sets by it."""
+    notify: tuple[words.Endpoint, ...] = option(words.listed(words.endpoint), ())
     port: int = option(words.whole(1, 65534), 67)
+    """Clients are at the port above it."""
     timeout: float = option(words.seconds(0.1, 300), 5.0)
     mode: str = option(words.choice("server", "proxy"), "server")
     reclaim: str = option(words.choice("never", "expired"), "never")
@@ -70,6 +76,7 @@ class LeasesConfig:
     """C{[leases]}"""
 
     store: str = option(words.store, "sqlite:./pybootd.leases")
+    """C{sqlite:}'s path is absolute once it is read."""
 
 
 @frozen
@@ -77,10 +84,11 @@ class HttpAccessConfig:
     """C{[http]}: the web server that is asked who may boot."""
 
     location: str = option(words.location, "")
-    pxe: str = option(words.text, "")
-    dhcp: str = option(words.text, "")
+    pxe: str = option(words.url_path, "")
+    dhcp: str = option(words.url_path, "")
     always_check: bool = option(words.boolean, False)
     timeout: float | None = option(words.seconds(0.1, 300), None)
+    """None: that of C{[bootpd]}; see L{Config.access_timeout}."""
 
 
 @frozen
@@ -88,13 +96,15 @@ class TftpdConfig:
     """C{[tftpd]}"""
 
     address: IPv4Address | None = option(words.address, None)
-    port: int = option(words.whole(0, 65535), 69)
+    """None: that of C{[bootpd]}; see L{Config.tftp_address}."""
+    port: int = option(words.port, 69)
     timeout: float = option(words.seconds(0.05, 255), 2.0)
     root: str = option(words.root, "")
+    """An absolute path or a URL once it is read; nothing where none is set."""
     blocksize: int = option(words.whole(8, 65464), 512)
-    max_blocksize: int = option(words.whole(512, 65464), 65464)
+    max_blocksize: int = option(words.whole(8, 65464), 65464)
     max_windowsize: int = option(words.whole(1, 65535), 64)
-    retries: int = option(words.whole(0, 20), 5)
+    retries: int = option(words.whole(0, 100), 5)
     single_port: bool = option(words.boolean, False)
     ignore_case: bool = option(words.boolean, False)
     upload: Path | None = option(words.path, None)
@@ -105,9 +115,12 @@ class HttpdConfig:
     """C{[httpd]}"""
 
     enable: bool = option(words.boolean, False)
+    """C{-H} asks for it too; see L{Config.http_server}."""
     address: IPv4Address | None = option(words.address, None)
-    port: int = option(words.whole(0, 65535), 80)
+    """None: that of C{[bootpd]}; see L{Config.http_address}."""
+    port: int = option(words.port, 80)
     root: str = option(words.root, "")
+    """As in L{TftpdConfig}; nothing: the same as TFTP.  See L{Config.http_root}."""
     check_ip: bool = option(words.boolean, True)
     tls_certificate: Path | None = option(words.path, None)
     tls_key: Path | None = option(words.path, None)
@@ -115,25 +128,35 @@ class HttpdConfig:
 
 @frozen
 class CacheConfig:
-    """C{[cache]}"""
+    """C{[cache]}: remote roots on disk."""
 
     directory: Path | None = option(words.path, None)
+    """None: no cache."""
     size: int = option(words.size, 4 << 30)
 
 
 @frozen
 class LimitsConfig:
-    """C{[limits]}"""
+    """C{[limits]}: ceilings that a hall of honest machines does not touch."""
 
     transfers: int = option(words.whole(1, 100_000), 1024)
-    transfers_per_client: int = option(words.whole(1, 10_000), 16)
-    connections: int = option(words.whole(1, 100_000), 1024)
-    connections_per_client: int = option(words.whole(1, 10_000), 32)
-    machines: int = option(words.whole(1, 10_000_000), 100_000)
+    """TFTP transfers at once."""
+    transfers_per_client: int = option(words.whole(1, 100_000), 16)
+    """Of them, to one address."""
+    connections: int = option(words.whole(1, 100_000), 1000)
+    """HTTP connections at once."""
+    connections_per_client: int = option(words.whole(1, 100_000), 300)
+    """Of them, from one address: many machines may stand behind one."""
+    machines: int = option(words.whole(1, 10_000_000), 10_000)
+    """Machines remembered, the latest ones."""
     offers: int = option(words.whole(1, 1_000_000), 4096)
+    """Addresses offered and not yet asked for."""
     questions: int = option(words.whole(1, 10_000), 64)
-    log_lines: int = option(words.whole(1, 10_000), 50)
+    """Questions to access backends under way."""
+    log_lines: int = option(words.whole(1, 100_000), 50)
+    """Log lines a second about one client."""
     upload_size: int = option(words.size, 64 << 20)
+    """Bytes of one file that a client writes."""
 
 
 @frozen
@@ -142,7 +165,7 @@ class StatusConfig:
 
     enable: bool = option(words.boolean, False)
     address: IPv4Address = option(words.address, IPv4Address("127.0.0.1"))
-    port: int = option(words.whole(0, 65535), 8067)
+    port: int = option(words.port, 8067)
     token: str = option(words.text, "")
 
 
@@ -152,15 +175,19 @@ class SubnetConfig:
 
     network: IPv4Network
     origin: Origin
-    pool_start: IPv4Address | None = option(words.address, None)
+    pool_start: IPv4Address | None = option(words.unicast, None)
+    """None: static addresses only."""
     pool_count: int = option(words.whole(0, 1 << 24), 10)
     gateway: IPv4Address | None = option(words.gateway, None)
+    """None: this server, where it is on that network itself; 0.0.0.0: none is named."""
     dns: tuple[IPv4Address, ...] | None = option(words.dns, ())
+    """Counts where C{origins} has it."""
     domain: str = option(words.domain, "")
-    lease_time: int | None = option(words.whole(60, 0xFFFFFFFE), None)
-    next_server: IPv4Address | None = option(words.address, None)
-    interface: str = option(words.text, "")
-    origins: Mapping[str, Origin] = attrs.field(factory=dict)
+    lease_time: int | None = option(words.whole(1, FOREVER), None)
+    next_server: IPv4Address | None = option(words.unicast, None)
+    interface: str = option(words.interface, "")
+    origins: Mapping[str, Origin] = field(factory=dict)
+    """Which options were said, and where."""
 
 
 @frozen
@@ -169,12 +196,15 @@ class HostConfig:
 
     mac: bytes
     origin: Origin
-    address: IPv4Address | None = option(words.address, None)
+    address: IPv4Address | None = option(words.unicast, None)
     hostname: str = option(words.hostname, "")
-    bootfile: str = option(words.text, "")
+    bootfile: str = option(words.filled, "")
     allow: bool | None = option(words.boolean, None)
-    variables: Mapping[str, str] = attrs.field(factory=dict)
-    origins: Mapping[str, Origin] = attrs.field(factory=dict)
+    """None: nothing is said here."""
+    variables: Mapping[str, str] = field(factory=dict)
+    """C{var.NAME}, the names in lower case."""
+    origins: Mapping[str, Origin] = field(factory=dict)
+    """As in L{SubnetConfig}."""
 
 
 @frozen
@@ -183,6 +213,7 @@ class Access:
 
     who: words.Masked
     allowed: bool
+    """What the line says: yes or no."""
     origin: Origin
 
 
@@ -212,6 +243,7 @@ class Pattern:
 
     pattern: str
     value: str
+    """As it was written; a template's path is absolute."""
     origin: Origin
 
 
@@ -225,6 +257,7 @@ class Config:
     dhcp: bool = True
     tftp: bool = True
     http_server: bool = False
+    """HTTP was asked for, by C{-H} or C{[httpd] enable}."""
     debug: bool = False
     logger: LoggerConfig = LoggerConfig()
     bootpd: BootpdConfig = BootpdConfig()
@@ -244,11 +277,68 @@ class Config:
     templates: tuple[Pattern, ...] = ()
     subnets: tuple[SubnetConfig, ...] = ()
     hosts: tuple[HostConfig, ...] = ()
-    plugins: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
-    """The options of sections that belong to plugins, as text."""
-    origins: Mapping[tuple[str, str], Origin] = attrs.field(factory=dict)
+    plugins: Mapping[str, Mapping[str, str]] = field(factory=dict)
+    """The options of sections that belong to plugins, as text; see L{plugin_options}."""
+    origins: Mapping[tuple[str, str], Origin] = field(factory=dict)
+    """Section (in lower case) and option, and where they stand; the option is empty for the section's own line."""
     warnings: tuple[str, ...] = ()
+    """Finished lines, as those of L{pybootd.errors.ConfigError}."""
 
-    def origin(self, section: str, option: str) -> Origin:
-        """Where an option was said, or that it is a default."""
+    def origin(self, section: str, option: str = "") -> Origin:
+        """Where an option was said (or a section begins), or that it is a default."""
         return self.origins.get((section, option)) or Origin("", 0, section, option)
+
+    def plugin_options(self, name: str) -> Mapping[str, str]:
+        """The options of a plugin's section: their names in lower case, their text."""
+        return self.plugins.get(name.lower(), {})
+
+    @property
+    def tftp_address(self) -> IPv4Address:
+        """Where TFTP listens."""
+        return self.tftpd.address or self.bootpd.address
+
+    @property
+    def http_address(self) -> IPv4Address:
+        """Where HTTP listens."""
+        return self.httpd.address or self.bootpd.address
+
+    @property
+    def http_root(self) -> str:
+        """What HTTP serves: its own root, or that of TFTP."""
+        return self.httpd.root or self.tftpd.root
+
+    @property
+    def access_timeout(self) -> float:
+        """Seconds that an access backend may take."""
+        return self.bootpd.timeout if self.http.timeout is None else self.http.timeout
+
+
+def pool(section: BootpdConfig | SubnetConfig) -> tuple[int, int] | None:
+    """The first and the last address of a section's pool, as integers; None where it has no pool."""
+    if section.pool_start is None or not section.pool_count:
+        return None
+    return int(section.pool_start), int(section.pool_start) + section.pool_count - 1
+
+
+SECTIONS: Mapping[str, type[Any]] = {
+    "logger": LoggerConfig,
+    "bootpd": BootpdConfig,
+    "leases": LeasesConfig,
+    "http": HttpAccessConfig,
+    "tftpd": TftpdConfig,
+    "httpd": HttpdConfig,
+    "cache": CacheConfig,
+    "limits": LimitsConfig,
+    "status": StatusConfig,
+    "subnet": SubnetConfig,
+    "host": HostConfig,
+}
+"""Sections with options of their own.  The last two stand once for each network or machine: C{[subnet A.B.C.D/N]}."""
+
+LISTS = ("mac", "uuid", "static_dhcp", "bootfile", "buggy_clients", "filters", "templates")
+"""Sections whose options are data."""
+
+
+def options(section: str) -> Mapping[str, attrs.Attribute[Any]]:
+    """The options of one of L{SECTIONS}, by name; how each is read is in its metadata."""
+    return {one.name: one for one in attrs.fields(SECTIONS[section]) if "parse" in one.metadata}

@@ -1,23 +1,27 @@
 """
 An INI file as it stands: sections and options in the file's order, each with its line.
 
-What L{configparser} keeps to itself is needed here: line numbers, duplicates, the case of file patterns.  The syntax
-is its: C{=} is the only delimiter, C{;} or C{#} begins a comment line, an indented line continues the value
-before it, nothing is interpolated.
+L{configparser} reads it, with C{=} as the only delimiter, C{;} or C{#} before comment lines, and nothing interpolated.
+What it would forget is kept: line numbers, duplicates, the case of names.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from configparser import ParsingError, RawConfigParser
 
 from attrs import define, field, frozen
 
-from pybootd.origin import Origin
+from pybootd.origin import Origin, Problem
+
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_HEADER = re.compile(r"\[(?P<header>[^\[\]]*[^\[\]\s][^\[\]]*)\]\s*([;#].*)?$")
 
 
 @frozen
 class Entry:
-    """One option: its name as it was written, its text, its line."""
+    """One option: its name and text as they were written."""
 
     name: str
     text: str
@@ -26,9 +30,10 @@ class Entry:
 
 @define
 class Section:
-    """One section, its options in order."""
+    """One section and its options, in order."""
 
     name: str
+    """In lower case, with single blanks inside."""
     origin: Origin
     entries: list[Entry] = field(factory=list)
 
@@ -39,43 +44,108 @@ class Document:
 
     file: str
     sections: list[Section] = field(factory=list)
-    problems: list[str] = field(factory=list)
-    """Lines that are no INI, one finished sentence each."""
-
-    def __iter__(self) -> Iterator[Section]:
-        return iter(self.sections)
+    problems: list[Problem] = field(factory=list)
+    """What is no INI."""
 
 
-def parse(text: str, file: str) -> Document:
+def parse(data: bytes | str, file: str) -> Document:
     """
-    Read the text of a file; never fails, for what is wrong stands in C{problems}.
+    Read the contents of a file; never fails, for what is wrong stands in C{problems}.
 
+    @param data: bytes are UTF-8.
     @param file: the name by which messages call it.
     """
     document = Document(file)
-    section: Section | None = None
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        bare = line.strip()
-        if not bare or bare[0] in ";#":
-            continue
-        if line[0].isspace() and section is not None and section.entries:
-            last = section.entries[-1]
-            section.entries[-1] = Entry(last.name, f"{last.text}\n{bare}", last.origin)
-        elif bare.startswith("["):
-            name = bare[1:-1].strip()
-            if not bare.endswith("]") or not name:
-                document.problems.append(f"{file}:{number}: {bare}: no section; write [name]")
-                section = None
-                continue
-            section = Section(name, Origin(file, number, name))
+    parser = _Parser(_text(data, document))
+    for number in parser.read_all(file):
+        line = parser.lines[number].strip()
+        document.problems.append(Problem(Origin(file, number, ""), f"{line}: write [section] or name = value"))
+    for header in parser.sections():
+        section = _section(header, file)
+        for key, text in parser.items(header):
+            entry = _entry(key, text, section, file)
+            wrong = _misplaced(entry, section)
+            if wrong:
+                document.problems.append(
+                    Problem(Origin(file, entry.origin.line, ""), f"{entry.name} = {text}: {wrong}")
+                )
+            elif entry.name:
+                section.entries.append(entry)
+        if section.origin.line:
             document.sections.append(section)
-        elif section is None:
-            document.problems.append(f"{file}:{number}: {bare}: stands in no section; write [name] above it")
-        else:
-            name, equals, value = bare.partition("=")
-            if not equals or not name.strip():
-                document.problems.append(f"{file}:{number}: [{section.name}] {bare}: no option; write name = value")
-                continue
-            entry = Entry(name.strip(), value.strip(), Origin(file, number, section.name, name.strip()))
-            section.entries.append(entry)
     return document
+
+
+def _text(data: bytes | str, document: Document) -> str:
+    if isinstance(data, str):
+        return data
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        document.problems.append(Problem(Origin(document.file, line, ""), "is no UTF-8 text; save the file as UTF-8"))
+        return data.decode("utf-8-sig", "replace")
+
+
+def _section(header: str, file: str) -> Section:
+    number, _, name = header.partition(" ")
+    return Section(" ".join(name.lower().split()), Origin(file, int(number), name.strip()))
+
+
+def _entry(key: str, text: str, section: Section, file: str) -> Entry:
+    number, _, name = key.partition(" ")
+    return Entry(name, text, Origin(file, int(number), section.origin.section, name))
+
+
+def _misplaced(entry: Entry, section: Section) -> str:
+    """What is wrong with where a line stands, for configparser lets it pass."""
+    if entry.name.startswith("["):
+        return "the [name] of a section needs a line of its own"
+    return "" if section.origin.line else "stands before the first [section]"
+
+
+class _Parser(RawConfigParser):
+    """
+    A parser that writes the line number before each name, so that no name comes twice: C{14 pool_start}.
+
+    Options before the first header go to a section of line 0.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            delimiters=("=",),
+            comment_prefixes=(";", "#"),
+            strict=False,
+            empty_lines_in_values=False,
+            interpolation=None,
+        )
+        self.lines = ["[0]", *_NEWLINE.split(text)]
+        self.number = 0
+        self.SECTCRE = _Headers(self)  # type: ignore[assignment]
+
+    def read_all(self, file: str) -> list[int]:
+        """@return: the numbers of lines that are neither header nor option."""
+        try:
+            self.read_file(self._counted(), file)
+        except ParsingError as error:
+            return [number - 1 for number, _ in error.errors]
+        return []
+
+    def _counted(self) -> Iterator[str]:
+        for number, line in enumerate(self.lines):
+            self.number = number
+            yield line
+
+    def optionxform(self, optionstr: str) -> str:
+        return f"{self.number} {optionstr}"
+
+
+class _Headers:
+    """What L{_Parser} finds section headers with."""
+
+    def __init__(self, parser: _Parser) -> None:
+        self._parser = parser
+
+    def match(self, line: str) -> re.Match[str] | None:
+        found = _HEADER.match(line)
+        return found and _HEADER.match(f"[{self._parser.number} {found['header']}]")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from pybootd.text import printable
+
 
 @frozen
 class Origin:
@@ -21,15 +23,31 @@ class Origin:
     """Counted from 1; 0 where the value is the built-in default."""
 
     section: str
-    """The section's name without its brackets."""
+    """The section's name without its brackets; nothing where the file itself is meant."""
 
     option: str = ""
     """The option's name, or nothing where the section itself is meant."""
 
     def __str__(self) -> str:
-        what = f"[{self.section}] {self.option}".rstrip()
-        return f"{self.file}:{self.line}: {what}" if self.line else f"{what} (default)"
+        what = f"[{self.section}] {self.option}".rstrip() if self.section else ""
+        return f"{self.file}:{self.line}: {what}".rstrip(": ") if self.line else f"{what} (default)"
 
 
 DEFAULT = Origin("", 0, "")
 """The origin of what nobody configured."""
+
+
+@frozen
+class Problem:
+    """What is wrong with one line of the configuration, as a person reads it."""
+
+    origin: Origin
+    what: str
+    """What is wrong and what would be right."""
+
+    wrote: str | None = None
+    """The value as it was written, where that is what is wrong."""
+
+    def __str__(self) -> str:
+        value = "" if self.wrote is None else f" = {printable(self.wrote)}"
+        return f"{printable(str(self.origin), 300)}{value}: {printable(self.what, 500)}"

@@ -1,68 +1,59 @@
 """
 From the text of C{pybootd.ini} to a L{Config}: every mistake at once, each with its line and what would be right.
 
-Pure: the text, the names of installed plugins and the directory are arguments.  Whether the files and networks that it
-names exist is L{pybootd.check}'s question.
+Pure: the text, the names of installed plugins and the daemon's directory are arguments.  What must fit together is
+L{pybootd.coherence}'s; whether the files and networks exist that the configuration names, is L{pybootd.check}'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
-from pybootd import words
+from pybootd import coherence, words
 from pybootd.config import (
+    LISTS,
+    SECTIONS,
     Access,
     BootFile,
-    BootpdConfig,
-    CacheConfig,
     Config,
     HostConfig,
-    HttpAccessConfig,
-    HttpdConfig,
-    LeasesConfig,
-    LimitsConfig,
-    LoggerConfig,
     Pattern,
     Static,
-    StatusConfig,
     SubnetConfig,
-    TftpdConfig,
+    options,
+    pool,
 )
-from pybootd.dhcp.architectures import named
+from pybootd.content.patterns import Value
 from pybootd.errors import ConfigError
 from pybootd.ini import Document, Entry, Section, parse
-from pybootd.origin import Origin
+from pybootd.origin import Origin, Problem
 
-T = TypeVar("T")
+__all__ = ["NOT_YET", "pool", "read"]
 
-TYPED: dict[str, type[Any]] = {
-    "logger": LoggerConfig,
-    "bootpd": BootpdConfig,
-    "leases": LeasesConfig,
-    "http": HttpAccessConfig,
-    "tftpd": TftpdConfig,
-    "httpd": HttpdConfig,
-    "cache": CacheConfig,
-    "limits": LimitsConfig,
-    "status": StatusConfig,
+NOT_YET: Collection[tuple[str, str]] = {
+    ("status", ""),
+    ("templates", ""),
+    ("tftpd", "upload"),
+    ("httpd", "tls_certificate"),
+    ("httpd", "tls_key"),
 }
-LISTS = ("mac", "uuid", "static_dhcp", "bootfile", "buggy_clients", "filters", "templates")
-BUILT_IN_ACCESS = ("mac", "uuid", "http")
+"""Options (or whole sections) of which the service is not there yet: never ignored, always refused."""
 
-NOT_YET: dict[tuple[str, str], str] = {
-    ("status", "enable"): "the status site",
-}
-"""Options of the contract whose service is not there yet, when they are switched on; never ignored, always refused."""
+_REPEATED = ("subnet", "host")
+_INLINE_COMMENT = re.compile(r"\s[;#]")
+_PASSWORD = re.compile(r"(?<=//)[^/@\s]*(?=@)")
+_WRONG = object()
+"""Stands for a value that could not be read."""
 
 
 def read(
-    text: str,
+    data: bytes | str,
     file: str = "pybootd.ini",
     *,
     directory: Path | None = None,
@@ -75,301 +66,259 @@ def read(
     """
     Read a configuration.
 
+    @param data: the contents of the file; bytes are UTF-8.
     @param file: the name by which messages call it.
-    @param directory: the daemon's directory, where C{./} starts.
-    @param plugins: names of installed access backends and notifiers, whose sections are theirs.
+    @param directory: the daemon's directory, absolute: where C{./} starts.
+    @param plugins: names of installed plugins that are not built in, whose sections are theirs.
     @param dhcp: whether DHCP is to run; C{tftp}, C{http} and C{debug} likewise.
     @raise ConfigError: with every mistake at once.
     """
-    return _Reading(parse(text, file), directory or Path(), plugins).config(dhcp, tftp, http, debug)
+    reading = _Reading(parse(data, file), directory or Path(), {name.lower() for name in plugins})
+    config = reading.config(dhcp=dhcp, tftp=tftp, http=http, debug=debug)
+    problems = [*reading.problems, *coherence.problems(config, reading.plugins), *_not_yet(config)]
+    if problems:
+        raise ConfigError([str(one) for one in sorted(problems, key=lambda one: one.origin.line)])
+    return attrs.evolve(config, warnings=tuple(map(str, coherence.warnings(config))))
+
+
+def _not_yet(config: Config) -> Iterator[Problem]:
+    for section, name in sorted(NOT_YET):
+        value = getattr(config, section)
+        default = attrs.fields_dict(Config)[section].default
+        if (getattr(value, name) != getattr(default, name)) if name else (value != default):
+            yield Problem(config.origin(section, name), "is not available yet; remove it")
 
 
 class _Reading:
     """One reading of one document; collects problems as it goes."""
 
     def __init__(self, document: Document, directory: Path, plugins: Collection[str]) -> None:
-        self.document = document
-        self.directory = directory
+        self.problems = list(document.problems)
         self.plugins = plugins
-        self.problems: list[tuple[int, str]] = []
-        self.warnings: list[str] = []
-        self.origins: dict[tuple[str, str], Origin] = {}
+        self._document = document
+        self._directory = directory
+        self._origins: dict[tuple[str, str], Origin] = {}
 
-    def config(self, dhcp: bool, tftp: bool, http: bool, debug: bool) -> Config:
-        """Everything, or ConfigError."""
+    def config(self, *, dhcp: bool, tftp: bool, http: bool, debug: bool) -> Config:
+        """Everything that could be read; what could not has its default here, and stands in C{problems}."""
         sections = self._sections()
         values: dict[str, Any] = {}
-        for name, kind in TYPED.items():
-            values[name] = self._rooted(kind(**self._options(sections.pop(name, None), kind)))
-        for name, entries in ((name, sections.pop(name, None)) for name in LISTS):
-            values[name] = self._list(name, entries)
+        for name, kind in SECTIONS.items():
+            if name not in _REPEATED:
+                values[name] = kind(**self._options(sections.pop(name, None), options(name)))
+        for name in LISTS:
+            values[name] = tuple(_LISTS[name](self, sections.pop(name, None)))
         values["subnets"] = tuple(self._subnets(sections))
         values["hosts"] = tuple(self._hosts(sections))
-        values["plugins"] = self._plugin_sections(sections, values["bootpd"].access)
-        config = Config(
-            self.document.file, self.directory, dhcp, tftp, http or values["httpd"].enable, debug,
-            origins=self.origins, **values,
-        )  # fmt: skip
-        self._check(config)
-        problems = self.document.problems + [text for _, text in sorted(self.problems, key=lambda one: one[0])]
-        if problems:
-            raise ConfigError(problems)
-        return attrs.evolve(config, warnings=tuple(self.warnings))
+        values["plugins"] = dict(self._plugins(sections))
+        return Config(
+            file=self._document.file,
+            directory=self._directory,
+            dhcp=dhcp,
+            tftp=tftp,
+            http_server=http or values["httpd"].enable,
+            debug=debug,
+            origins=self._origins,
+            **self._settled(values),
+        )
 
-    def _rooted(self, section: T) -> T:
-        """The section with its root below the daemon's directory, unless it is absolute or a URL."""
-        root = getattr(section, "root", "")
-        if not root or "://" in root:
-            return section
-        return attrs.evolve(section, root=str(self.directory / root))  # type: ignore[misc]
-
-    # what stands in the file
+    def _settled(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What is said in one form that everybody can use."""
+        bootpd, leases = values["bootpd"], values["leases"]
+        if bootpd.pool_start and bootpd.pool_end and ("bootpd", "pool_count") not in self._origins:
+            count = int(bootpd.pool_end) - int(bootpd.pool_start) + 1
+            values["bootpd"] = attrs.evolve(bootpd, pool_count=max(count, 0))
+        kind, _, path = leases.store.partition(":")
+        if kind == "sqlite":
+            values["leases"] = attrs.evolve(leases, store=f"sqlite:{self._directory / path}")
+        for name in ("tftpd", "httpd"):
+            root = values[name].root
+            if root and "://" not in root:
+                values[name] = attrs.evolve(values[name], root=str(self._directory / root))
+        return values
 
     def _problem(self, origin: Origin, what: str, wrote: str | None = None) -> None:
-        value = "" if wrote is None else f" = {wrote}"
-        self.problems.append((origin.line, f"{origin}{value}: {what}"))
+        self.problems.append(Problem(origin, what, wrote if wrote is None else _PASSWORD.sub("...", wrote)))
+
+    def _value(self, entry: Entry, parse: words.Parser, text: str | None = None) -> Any:
+        """@return: the value, or C{_WRONG}."""
+        try:
+            value = parse(entry.text if text is None else text)
+        except ValueError as error:
+            self._problem(entry.origin, f"{error}{_hint(entry.text) if text is None else ''}", entry.text)
+            return _WRONG
+        return self._directory / value if isinstance(value, Path) else value
+
+    # sections and their options
 
     def _sections(self) -> dict[str, Section]:
         found: dict[str, Section] = {}
-        for section in self.document:
-            name = " ".join(section.name.lower().split())
-            if name in found:
-                self._problem(
-                    section.origin, f"the section stands at line {found[name].origin.line} already; merge them"
-                )
-            else:
-                found[name] = section
+        for section in self._document.sections:
+            before = found.setdefault(section.name, section)
+            if before is not section:
+                self._problem(section.origin, f"the section stands at line {before.origin.line} already; join them")
+            self._origins[section.name, ""] = before.origin
         return found
 
-    def _unique(self, entries: Iterable[Entry], key: Callable[[Entry], Any]) -> list[Entry]:
-        seen: dict[Any, Entry] = {}
-        for entry in entries:
-            before = seen.setdefault(key(entry), entry)
-            if before is not entry:
-                self._problem(entry.origin, f"stands at line {before.origin.line} already; remove one", entry.text)
-        return list(seen.values())
+    def _options(
+        self, section: Section | None, known: Mapping[str, attrs.Attribute[Any]], besides: str = "\n"
+    ) -> dict[str, Any]:
+        """
+        The values of a section whose options have names of their own.
 
-    def _value(self, entry: Entry, convert: Callable[[str], T], text: str | None = None) -> T | None:
-        try:
-            value = convert(entry.text if text is None else text)
-        except ValueError as error:
-            self._problem(entry.origin, str(error), entry.text)
-            return None
-        return self.directory / value if isinstance(value, Path) else value
-
-    def _options(self, section: Section | None, kind: type[Any], prefixes: tuple[str, ...] = ()) -> dict[str, Any]:
-        """The options of a typed section."""
+        @param besides: how further options begin, which are read elsewhere.
+        """
         if section is None:
             return {}
-        fields = {field.name: field for field in attrs.fields(kind) if "parse" in field.metadata}
-        spellings = {alias: name for name, field in fields.items() for alias in field.metadata["aliases"]}
-        spellings |= {name: name for name in fields}
+        spellings = {spelling: one for one in known.values() for spelling in (one.name, *one.metadata["aliases"])}
         values: dict[str, Any] = {}
-        for entry in self._unique(section.entries, lambda entry: spellings.get(entry.name.lower(), entry.name.lower())):
-            name = spellings.get(entry.name.lower())
-            if name is None:
-                if not entry.name.lower().startswith(prefixes or ("\0",)):
-                    self._unknown(entry.origin, "option", entry.name, spellings)
+        for entry in section.entries:
+            name = entry.name.lower()
+            if name.startswith(besides):
                 continue
-            self.origins[section.name.lower(), name] = entry.origin
-            value = self._value(entry, fields[name].metadata["parse"])
-            if value is not None or entry.text.lower() == "auto":
-                values[name] = value
-        return values
+            if name not in spellings:
+                self._problem(entry.origin, f"unknown option; {_where(name, spellings)}", entry.text)
+                continue
+            option = spellings[name]
+            if self._once(entry, self._origins.setdefault((section.name, option.name), entry.origin)):
+                values[option.name] = self._value(entry, option.metadata["parse"])
+        return {name: value for name, value in values.items() if value is not _WRONG}
 
-    def _unknown(self, origin: Origin, what: str, name: str, known: Iterable[str]) -> None:
-        near = get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-        self._problem(origin, f"unknown {what}" + (f"; did you mean {near[0]}?" if near else ""))
+    def _origins_of(self, section: Section) -> dict[str, Origin]:
+        return {option: origin for (name, option), origin in self._origins.items() if name == section.name and option}
+
+    def _once(self, entry: Entry, first: Origin) -> bool:
+        if first is not entry.origin:
+            self._problem(entry.origin, f"stands at line {first.line} already; remove one", entry.text)
+        return first is entry.origin
 
     # sections whose options are data
 
-    def _list(self, name: str, section: Section | None) -> tuple[Any, ...]:
-        if section is None:
-            return ()
-        return tuple(getattr(self, f"_{name}")(section))
+    def _pairs(
+        self, section: Section | None, name: words.Parser, value: words.Parser
+    ) -> Iterator[tuple[Entry, Any, Any]]:
+        """The lines of which both sides can be read, each name once."""
+        first: dict[Any, Origin] = {}
+        for entry in section.entries if section else ():
+            key, content = self._value(entry, name, entry.name), self._value(entry, value)
+            if key is not _WRONG and self._once(entry, first.setdefault(key, entry.origin)) and content is not _WRONG:
+                yield entry, key, content
 
-    def _accesses(self, section: Section, convert: Callable[[str], words.Masked]) -> Iterable[Access]:
-        entries = []
-        for entry in section.entries:
-            who = self._value(entry, convert, entry.name)
-            if who is not None:
-                entries.append((entry, who))
-        for entry, who in [(e, w) for e, w in entries if self._first(e, w, entries)]:
-            allowed = self._value(entry, words.boolean)
-            if allowed is not None:
-                yield Access(who, allowed, entry.origin)
+    def _macs(self, section: Section | None) -> Iterator[Access]:
+        for entry, who, allowed in self._pairs(section, words.masked_mac, words.boolean):
+            yield Access(who, allowed, entry.origin)
 
-    def _first(self, entry: Entry, key: Any, entries: Iterable[tuple[Entry, Any]]) -> bool:
-        before = next(other for other, its in entries if its == key)
-        if before is not entry:
-            self._problem(entry.origin, f"stands at line {before.origin.line} already; remove one", entry.text)
-        return before is entry
+    def _uuids(self, section: Section | None) -> Iterator[Access]:
+        for entry, who, allowed in self._pairs(section, words.masked_uuid, words.boolean):
+            yield Access(who, allowed, entry.origin)
 
-    def _mac(self, section: Section) -> Iterable[Access]:
-        return self._accesses(section, words.masked_mac)
-
-    _buggy_clients = _mac
-
-    def _uuid(self, section: Section) -> Iterable[Access]:
-        return self._accesses(section, words.masked_uuid)
-
-    def _static_dhcp(self, section: Section) -> Iterable[Static]:
-        taken: dict[IPv4Address, Origin] = {}
-        for entry in self._unique(section.entries, lambda entry: entry.name.upper().replace(":", "-")):
-            mac = self._value(entry, words.mac, entry.name)
-            address = self._value(entry, words.address)
-            if mac is None or address is None:
-                continue
-            before = taken.setdefault(address, entry.origin)
-            if before is not entry.origin:
-                self._problem(entry.origin, f"line {before.line} gives that address to another machine", entry.text)
+    def _static(self, section: Section | None) -> Iterator[Static]:
+        for entry, mac, address in self._pairs(section, words.mac, words.unicast):
             yield Static(mac, address, entry.origin)
 
-    def _bootfile(self, section: Section) -> Iterable[BootFile]:
-        def key(word: str) -> tuple[bool, int | None]:
-            word = word.lower()
-            if word == "default":
-                return False, None
-            ipxe, _, rest = word.partition(".") if word.startswith("ipxe") else ("", "", word)
-            if ipxe == "ipxe" and not rest:
-                return True, None
-            return bool(ipxe), named(rest)
+    def _boot_files(self, section: Section | None) -> Iterator[BootFile]:
+        for entry, (ipxe, architecture), file in self._pairs(section, words.architecture, words.filled):
+            yield BootFile(architecture, ipxe, file, entry.origin)
 
-        found: list[tuple[Entry, tuple[bool, int | None]]] = []
-        for entry in section.entries:
-            which = self._value(entry, key, entry.name)
-            if which is not None:
-                found.append((entry, which))
-        for entry, which in found:
-            if self._first(entry, which, found):
-                if not entry.text:
-                    self._problem(entry.origin, "no file; write a name below the root, or an URL", "")
-                yield BootFile(which[1], which[0], entry.text, entry.origin)
+    def _filters(self, section: Section | None) -> Iterator[Pattern]:
+        for entry, pattern, value in self._pairs(section, words.pattern, _filter_value):
+            yield Pattern(pattern, value, entry.origin)
 
-    def _filters(self, section: Section) -> Iterable[Pattern]:
-        for entry in self._unique(section.entries, lambda entry: entry.name):
-            if not entry.text:
-                self._problem(entry.origin, "no target; write a file's name or an URL", "")
-            yield Pattern(entry.name.removeprefix("./"), entry.text, entry.origin)
+    def _templates(self, section: Section | None) -> Iterator[Pattern]:
+        for entry, pattern, path in self._pairs(section, words.pattern, words.path):
+            yield Pattern(pattern, str(path), entry.origin)
 
-    _templates = _filters
+    # sections with an argument
 
-    def _subnets(self, sections: dict[str, Section]) -> Iterable[SubnetConfig]:
-        for name in [name for name in sections if name.startswith("subnet ")]:
+    def _repeated(
+        self, sections: dict[str, Section], word: str, parse: Callable[[str], Any]
+    ) -> Iterator[tuple[Section, Any]]:
+        """Takes the sections C{[word ARGUMENT]} out of all sections, each argument once."""
+        first: dict[Any, Origin] = {}
+        for name in [name for name in sections if name.split(" ")[0] == word]:
             section = sections.pop(name)
             try:
-                network = words.network(name.split(None, 1)[1])
+                argument = parse(name.removeprefix(word).strip())
             except ValueError as error:
                 self._problem(section.origin, str(error))
                 continue
-            values = self._options(section, SubnetConfig)
-            origins = {entry.name.lower(): entry.origin for entry in section.entries}
-            yield SubnetConfig(network=network, origin=section.origin, origins=origins, **values)
-
-    def _hosts(self, sections: dict[str, Section]) -> Iterable[HostConfig]:
-        seen: dict[bytes, Origin] = {}
-        for name in [name for name in sections if name.startswith("host ")]:
-            section = sections.pop(name)
-            try:
-                mac = words.mac(name.split(None, 1)[1])
-            except ValueError as error:
-                self._problem(section.origin, str(error))
-                continue
-            before = seen.setdefault(mac, section.origin)
-            if before is not section.origin:
-                self._problem(section.origin, f"the machine has a section at line {before.line} already")
-            values = self._options(section, HostConfig, prefixes=("var.",))
-            origins = {entry.name.lower(): entry.origin for entry in section.entries}
-            variables = {
-                entry.name[4:].lower(): entry.text for entry in section.entries if entry.name.lower().startswith("var.")
-            }
-            yield HostConfig(mac=mac, origin=section.origin, variables=variables, origins=origins, **values)
-
-    def _plugin_sections(
-        self, sections: dict[str, Section], access: tuple[str, ...]
-    ) -> Mapping[str, Mapping[str, str]]:
-        """What is left belongs to a plugin, or is a mistake."""
-        found = {}
-        for name, section in sections.items():
-            if name in self.plugins or name in access:
-                found[name] = {
-                    entry.name: entry.text for entry in self._unique(section.entries, lambda e: e.name.lower())
-                }
+            before = first.setdefault(argument, section.origin)
+            if before is section.origin:
+                yield section, argument
             else:
-                self._unknown(section.origin, "section", name, [*TYPED, *LISTS, "subnet", "host", *self.plugins])
-        return found
+                self._problem(section.origin, f"the section stands at line {before.line} already; join them")
 
-    # what must fit together
+    def _subnets(self, sections: dict[str, Section]) -> Iterator[SubnetConfig]:
+        for section, network in self._repeated(sections, "subnet", words.network):
+            values = self._options(section, options("subnet"))
+            yield SubnetConfig(network=network, origin=section.origin, origins=self._origins_of(section), **values)
 
-    def _check(self, config: Config) -> None:
-        self._check_access(config)
-        self._check_pool(config)
-        self._check_files(config)
-        for (section, name), service in NOT_YET.items():
-            if getattr(getattr(config, section), name):
-                self._problem(config.origin(section, name), f"{service} is not available yet; remove the line")
-
-    def _check_access(self, config: Config) -> None:
-        origin = config.origin("bootpd", "access")
-        present = {" ".join(section.name.lower().split()) for section in self.document}
-        for name in config.bootpd.access:
-            if name not in BUILT_IN_ACCESS and name not in self.plugins:
-                near = get_close_matches(name, [*BUILT_IN_ACCESS, *self.plugins], n=1)
-                self._problem(
-                    origin, f"no access backend {name}" + (f"; did you mean {near[0]}?" if near else ""), name
-                )
-            elif name not in present:
-                self._problem(origin, f"there is no section [{name}]; add it, or nobody could boot", name)
-        if "http" in config.bootpd.access and not config.http.location:
-            self._problem(origin, "[http] has no location; write e.g. location = http://boot.example.org", "http")
-
-    def _check_pool(self, config: Config) -> None:
-        bootpd = config.bootpd
-        if config.dhcp and bootpd.mode == "server" and ("bootpd", "pool_start") not in self.origins:
-            at = next(
-                (s.origin for s in self.document if s.name.lower() == "bootpd"), Origin(self.document.file, 1, "bootpd")
-            )
-            self._problem(
-                at, "pool_start is missing: the first address to give away; write e.g. pool_start = 192.168.1.100"
-            )
-        if bootpd.pool_end is not None and bootpd.pool_start is not None and bootpd.pool_end < bootpd.pool_start:
-            self._problem(config.origin("bootpd", "pool_end"), "lies before pool_start", str(bootpd.pool_end))
-        ranges = [(config.origin("bootpd", "pool_start"), *span) for span in [pool(bootpd)] if span]
-        for subnet in config.subnets:
-            span = pool(subnet)
-            if span:
-                origin = subnet.origins["pool_start"]
-                if IPv4Address(span[0]) not in subnet.network or IPv4Address(span[1]) not in subnet.network:
-                    self._problem(origin, f"the pool leaves the network {subnet.network}", str(subnet.pool_start))
-                ranges.append((origin, *span))
-        for i, (origin, first, last) in enumerate(ranges):
-            for other, low, high in ranges[:i]:
-                if first <= high and low <= last:
-                    self._problem(origin, f"the pool overlaps the one of line {other.line}")
-        static = {entry.mac: entry for entry in config.static_dhcp}
-        for host in config.hosts:
-            entry = static.get(host.mac)
-            if entry and host.address and host.address != entry.address:
-                self._problem(
-                    host.origins["address"], f"line {entry.origin.line} says {entry.address}", str(host.address)
-                )
-
-    def _check_files(self, config: Config) -> None:
-        if (config.httpd.tls_certificate is None) != (config.httpd.tls_key is None):
-            name = "tls_key" if config.httpd.tls_key else "tls_certificate"
-            self._problem(config.origin("httpd", name), "tls_certificate and tls_key belong together; write both")
-        if config.logger.type == "file" and config.logger.file is None:
-            self._problem(config.origin("logger", "type"), "needs file = PATH beside it", "file")
-        if config.tftp and not config.tftpd.root:
-            self.warnings.append(
-                f"{self.document.file}: [tftpd] root is not set: TFTP serves nothing but what [filters] name"
+    def _hosts(self, sections: dict[str, Section]) -> Iterator[HostConfig]:
+        for section, mac in self._repeated(sections, "host", words.mac):
+            values = self._options(section, options("host"), besides="var.")
+            yield HostConfig(
+                mac=mac,
+                origin=section.origin,
+                variables=dict(self._variables(section)),
+                origins=self._origins_of(section),
+                **values,
             )
 
+    def _variables(self, section: Section) -> Iterator[tuple[str, str]]:
+        entries = [entry for entry in section.entries if entry.name.lower().startswith("var.")]
+        named = Section(section.name, section.origin, entries)
+        for entry, name, text in self._pairs(named, words.variable, words.text):
+            self._origins[section.name, f"var.{name}"] = entry.origin
+            yield name, text
 
-def pool(section: BootpdConfig | SubnetConfig) -> tuple[int, int] | None:
-    """The first and last address of a section's pool, as integers; None where it has none."""
-    if section.pool_start is None:
-        return None
-    end = getattr(section, "pool_end", None)
-    count = int(end) - int(section.pool_start) + 1 if end is not None else section.pool_count
-    return (int(section.pool_start), int(section.pool_start) + count - 1) if count > 0 else None
+    # sections of plugins
+
+    def _plugins(self, sections: dict[str, Section]) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """What is left belongs to a plugin, or is a mistake."""
+        for name, section in sections.items():
+            if name in self.plugins:
+                pairs = self._pairs(section, str.lower, str)
+                yield name, {option: text for _, option, text in pairs}
+            else:
+                self._problem(section.origin, f"unknown section; {coherence.nearest(name, self._known())}")
+
+    def _known(self) -> Iterable[str]:
+        return [
+            *(name for name in SECTIONS if name not in _REPEATED),
+            "subnet A.B.C.D/N",
+            "host MAC",
+            *LISTS,
+            *self.plugins,
+        ]
+
+
+_LISTS: Mapping[str, Callable[[_Reading, Section | None], Iterable[Any]]] = {
+    "mac": _Reading._macs,
+    "uuid": _Reading._uuids,
+    "static_dhcp": _Reading._static,
+    "bootfile": _Reading._boot_files,
+    "buggy_clients": _Reading._macs,
+    "filters": _Reading._filters,
+    "templates": _Reading._templates,
+}
+
+
+def _filter_value(text: str) -> str:
+    Value.parse(words.text(text))
+    return text
+
+
+def _hint(text: str) -> str:
+    """What may be behind a value that cannot be read."""
+    if "\n" in text:
+        return "; the next line is indented and so counts as a part of it"
+    return "; a comment needs a line of its own" if _INLINE_COMMENT.search(text) else ""
+
+
+def _where(name: str, known: Iterable[str]) -> str:
+    """What an unknown option may have meant."""
+    homes = [f"[{section}]" for section in SECTIONS if name in options(section)]
+    close = get_close_matches(name, known, n=1)
+    if homes and not close:
+        return f"it belongs to {' or '.join(homes)}"
+    return coherence.nearest(name, known)
