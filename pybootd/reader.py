@@ -27,14 +27,11 @@ from pybootd.config import (
     Static,
     SubnetConfig,
     options,
-    pool,
 )
 from pybootd.content.patterns import Value
 from pybootd.errors import ConfigError
 from pybootd.ini import Document, Entry, Section, parse
 from pybootd.origin import Origin, Problem
-
-__all__ = ["NOT_YET", "pool", "read"]
 
 NOT_YET: Collection[tuple[str, str]] = {
     ("status", ""),

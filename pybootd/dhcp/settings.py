@@ -12,10 +12,10 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from pybootd.config import BootFile, Config, SubnetConfig
+from pybootd.config import BootFile, Config, SubnetConfig, pool
 from pybootd.errors import EnvironmentProblem
+from pybootd.masks import Masks
 from pybootd.origin import Origin
-from pybootd.reader import pool
 
 
 class HostInterface(Protocol):
@@ -91,8 +91,8 @@ class Settings:
     """The port of this server's own HTTP, 0 where it does not run: for URLs made of bare names."""
     network_broadcast: bool = False
     """C{broadcast = network}."""
-    buggy: tuple[tuple[object, bool], ...] = ()
-    """[buggy_clients]: what a hardware address is C{in}, and whether it is one."""
+    buggy: Masks = Masks(())
+    """C{[buggy_clients]}."""
     port: int = 67
     origins: Mapping[tuple[str, str], Origin] = field(factory=dict)
 
@@ -119,8 +119,8 @@ class Settings:
         """The address that stands for everybody on the network; 0: the limited broadcast address."""
         if not self.network_broadcast or network is None:
             return 0
-        fitting = [(who, flag) for who, flag in self.buggy if chaddr in who]  # type: ignore[operator]
-        return 0 if any(flag for _, flag in fitting) else network.last
+        listed = self.buggy.find(chaddr)
+        return 0 if listed is not None and listed.allowed else network.last
 
 
 def settings_from(
@@ -149,7 +149,7 @@ def settings_from(
         server_name=name.encode("ascii")[:63],
         http_port=config.httpd.port if config.http_server else 0,
         network_broadcast=bootpd.broadcast == "network",
-        buggy=tuple((entry.who, entry.allowed) for entry in config.buggy_clients),
+        buggy=Masks(config.buggy_clients),
         port=bootpd.port,
         origins=config.origins,
     )
