@@ -64,6 +64,9 @@ class Machine:
     variables: Mapping[str, str] = field(factory=dict)
     """C{var.NAME} of its C{[host MAC]} section."""
 
+    booted: bool = False
+    """It has shown itself as a boot client; its operating system is served after that."""
+
     first_seen: float = 0.0
     last_seen: float = 0.0
 

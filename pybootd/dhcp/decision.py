@@ -76,6 +76,9 @@ class Decision:
     release: bool = False
     """The machine's offer, if any, is void: it chose another server."""
 
+    wants_address: bool = False
+    """It would be served if there were a free address for it."""
+
     reason: str = ""
     """Why it is refused or ignored, a sentence for people; empty when it is served."""
 

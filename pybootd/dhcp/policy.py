@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
+from attrs import evolve
+
 from pybootd.dhcp.answer import answer, refusal
 from pybootd.dhcp.decision import Decision, MessageType, Reply, Step
 from pybootd.dhcp.facts import Facts, Situation
@@ -264,4 +266,5 @@ def _exhausted(situation: Situation) -> Decision:
     origin = situation.settings.origin("bootpd", "pool_count")
     if not situation.network.pool_count:
         return situation.silent("the pool is empty and it has no line in [static_dhcp]", origin)
-    return situation.silent("the pool has no address left; raise pool_count, or write reclaim = expired", origin)
+    decision = situation.silent("the pool has no address left; raise pool_count, or write reclaim = expired", origin)
+    return evolve(decision, wants_address=True)

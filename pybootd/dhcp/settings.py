@@ -46,6 +46,7 @@ class Network:
     lease_time: int
     options: Mapping[int, bytes]
     """1, 3, 6, 15, 28: encoded, without those that are not set."""
+    interface_name: str = ""
     pool_first: int = 0
     pool_count: int = 0
     domain: str = ""
@@ -207,6 +208,7 @@ def _network(
             name_servers if bootpd.dns is None else bootpd.dns,
             bootpd.domain,
         ),
+        interface_name=interface.name,
         pool_first=span[0] if span else 0,
         pool_count=span[1] - span[0] + 1 if span else 0,
         domain=bootpd.domain,
@@ -249,6 +251,7 @@ def _subnet(
             name_servers if names is None else names,
             domain,
         ),
+        interface_name=local[0][0].name if local else "",
         pool_first=span[0] if span else 0,
         pool_count=span[1] - span[0] + 1 if span else 0,
         domain=domain,

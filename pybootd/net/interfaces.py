@@ -42,7 +42,7 @@ class Interface:
 
 
 def interfaces() -> tuple[Interface, ...]:
-    """Every interface with an IPv4 address beside which others can be given one: none link-local, none alone in its net."""
+    """Every interface with an IPv4 address beside which others can be given one: no link-local ones, no host routes."""
     return tuple(_useful(_from_netifaces() if netifaces is not None else _from_ip()))
 
 

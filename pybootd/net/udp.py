@@ -27,7 +27,6 @@ Receive = Callable[[bytes, tuple[str, int], int, int], None]
 
 IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8 if os.uname().sysname == "Linux" else 0)
 SO_RCVBUFFORCE = 33
-_PKTINFO = struct.Struct("@iII")
 _ADDRESS = struct.Struct("!I")
 _NATIVE = struct.Struct("@I")
 
@@ -143,8 +142,7 @@ class DatagramPort:
                 continue
             destination = interface = 0
             for level, kind, value in control:
-                if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(value) >= _PKTINFO.size:
-                    # the header's destination is what the client used; 127 in the local one would hide it
+                if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(value) >= 12:
                     interface = _NATIVE.unpack_from(value)[0]
                     destination = _ADDRESS.unpack_from(value, 8)[0]
             try:
