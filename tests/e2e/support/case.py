@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 from unittest import SkipTest
 
@@ -47,4 +48,4 @@ class EndToEndTestCase(SynchronousTestCase):
 
 
 def _there(need: str) -> bool:
-    return os.path.exists(need) if need.startswith("/") else shutil.which(need, path=SYSTEM_PATH) is not None
+    return Path(need).exists() if need.startswith("/") else shutil.which(need, path=SYSTEM_PATH) is not None

@@ -1,5 +1,5 @@
 """
-Files from Debian packages that are not installed, kept in a cache: kernels, installers, another architecture's programs.
+Files from Debian packages that are not installed, kept in a cache: kernels, installers, other architectures' programs.
 
 The cache is C{$PYBOOTD_TEST_CACHE}, by default C{~/.cache/pybootd-tests}.
 """

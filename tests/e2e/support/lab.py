@@ -1,8 +1,8 @@
 """
 The laboratory: network namespaces with bridges, taps for virtual machines, further hosts behind virtual cables.
 
-Every name carries the number of the process that made it, so that several test runs do not meet, and so that a run that was
-killed is tidied up by the next one.  Nothing leaves the namespaces: they have no way out.
+Every name carries the number of the process that made it, so that several test runs do not meet, and so that a run
+that was killed is tidied up by the next one.  Nothing leaves the namespaces: they have no way out.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def run(
     except subprocess.TimeoutExpired as late:
         raise CommandFailed(f"{' '.join(words)}: not done after {timeout:g} s: {late.output!r}") from None
     if check and done.returncode:
-        raise CommandFailed(f"{' '.join(words)}: status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        raise CommandFailed(
+            f"{' '.join(words)}: status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
+        )
     return done
 
 
@@ -87,7 +89,7 @@ class Namespace:
         return run("ip", "-n", self.name, *words).stdout
 
     def inside(self, *command: str | Path) -> list[str | Path]:
-        """The command that runs this command inside.  C{ip netns exec} becomes the program: its pid is the program's."""
+        """The command that runs this command inside.  C{ip netns exec} becomes it: the pid is the command's."""
         return ["ip", "netns", "exec", self.name, *command]
 
     def run(
@@ -195,7 +197,7 @@ class Lab:
         return namespace
 
     def relayed(self) -> Segment:
-        """A second network, C{10.78.0.0/24}, behind a router (C{.1} there, C{10.77.0.2} here) for a relay agent to run on."""
+        """A second network, C{10.78.0.0/24}, behind a router (C{.1} there, C{10.77.0.2} here) for a relay agent."""
         router = self.segment.host(f"{self.NETWORK}.2/24")
         far = Segment(self, router, "br1", "10.78.0.1/24")
         router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")

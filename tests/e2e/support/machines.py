@@ -1,8 +1,8 @@
 """
-Virtual machines with real firmware, emulated by QEMU: no hardware virtualisation is asked for, so that they run anywhere.
+Virtual machines with real firmware, emulated by QEMU: they need no hardware virtualisation, so they run anywhere.
 
-Each has a card on a tap of a L{Segment <tests.e2e.support.lab.Segment>}, a fresh copy of the firmware's variables, and its serial
-console as a L{Program <tests.e2e.support.program.Program>}.
+Each has a card on a tap of a L{Segment <tests.e2e.support.lab.Segment>}, a fresh copy of the firmware's variables, and
+its serial console as a L{Program <tests.e2e.support.program.Program>}.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 What the machines boot: Debian's kernel and an initial file system of our own that proves itself.
 
-Its C{init} asks for an address as an operating system does (busybox' udhcpc), compares it with the one that the firmware
-had, fetches what it was told to fetch, and prints all of it on the serial console, with a token that only somebody
-can know who was served this boot's configuration.  It is told by words on the kernel's command line::
+Its C{init} asks for an address as an operating system does (busybox' udhcpc), fetches what it was told to fetch, and
+prints all that it knows on the serial console: its address, the firmware's, and a token that only somebody can know who
+was served this boot's configuration.  It is told by words on the kernel's command line::
 
     pb.token=TOKEN     what to print
     pb.address=A.B.C.D the firmware's address (or C{ip=A.B.C.D:...}, which pxelinux writes)

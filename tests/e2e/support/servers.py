@@ -49,7 +49,7 @@ class Pybootd:
 
         @param flags: further command-line flags, such as C{-H}.
         @param ports: what it will listen on.
-        @param twistd: start it by C{twistd} with these options of its own, C{-n} among them, instead of the console script.
+        @param twistd: instead of the console script, C{twistd} with these options of its own, C{-n} among them.
         """
         self.directory = directory
         self.configuration = directory / "pybootd.ini"
@@ -124,7 +124,9 @@ def nginx(lab: Lab, namespace: Namespace, root: Path, *, port: int = 80, server:
     """
     place = lab.directory(f"nginx-{namespace.name}-{port}")
     place.chmod(0o777)
-    temporary = "\n".join(f"{kind}_temp_path {place}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    temporary = "\n".join(
+        f"{kind}_temp_path {place}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     (place / "nginx.conf").write_text(f"""
         daemon off; pid {place}/pid; worker_processes 1; error_log stderr notice; user root;
         events {{ }}
