@@ -1,0 +1,194 @@
+"""
+Where log lines go: C{[logger]}.
+
+The observer that this module makes is handed to Twisted, by twistd or by the console script; nothing else in
+pybootd knows where its lines end up.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import syslog
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+    formatTime,
+)
+from zope.interface import implementer
+
+from pybootd.config import LoggerConfig
+from pybootd.errors import EnvironmentProblem
+
+LEVELS = {
+    "critical": LogLevel.critical,
+    "error": LogLevel.error,
+    "warning": LogLevel.warn,
+    "info": LogLevel.info,
+    "debug": LogLevel.debug,
+}
+
+_SYSLOG = {
+    LogLevel.debug: syslog.LOG_DEBUG,
+    LogLevel.info: syslog.LOG_INFO,
+    LogLevel.warn: syslog.LOG_WARNING,
+    LogLevel.error: syslog.LOG_ERR,
+    LogLevel.critical: syslog.LOG_CRIT,
+}
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))} | {
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+"""Whatever got this far unescaped is escaped here, but for the ends of a traceback's lines."""
+
+OWN_NOISE = ("twisted.internet", "twisted.web", "treq")
+"""Libraries that announce each connection at the level of info: of no use to the person who watches machines boot."""
+
+
+def text_line(event: LogEvent) -> str:
+    """One event as a line, or as several where it carries a traceback."""
+    text = formatEvent(event).translate(_CONTROLS)
+    level = event.get("log_level", LogLevel.info)
+    mark = "" if level in (LogLevel.info, LogLevel.debug) else f"{level.name}: "
+    failure = event.get("log_failure")
+    trace = "\n" + failure.getTraceback().translate(_CONTROLS).rstrip() if failure is not None else ""
+    return f"{formatTime(event.get('log_time'), '%Y-%m-%d %H:%M:%S')} {mark}{text}{trace}"
+
+
+def json_line(event: LogEvent) -> str:
+    """One event as a JSON object, its fields as they are."""
+    row: dict[str, Any] = {
+        "time": event.get("log_time"),
+        "level": event.get("log_level", LogLevel.info).name,
+        "message": formatEvent(event),
+    }
+    row |= {key: _plain(value) for key, value in event.items() if not key.startswith(("log_", "_")) and key not in row}
+    failure = event.get("log_failure")
+    if failure is not None:
+        row["traceback"] = failure.getTraceback()
+    return json.dumps(row)
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+FORMATS: dict[str, Callable[[LogEvent], str]] = {"text": text_line, "json": json_line}
+
+
+@implementer(ILogObserver)
+class StreamObserver:
+    """Writes lines to a stream."""
+
+    def __init__(self, stream: IO[str], line: Callable[[LogEvent], str]) -> None:
+        self._stream = stream
+        self._line = line
+
+    def __call__(self, event: LogEvent) -> None:
+        try:
+            self._stream.write(self._line(event) + "\n")
+            self._stream.flush()
+        except OSError:
+            pass  # nobody reads any more; that must not stop the server
+
+
+@implementer(ILogObserver)
+class FileObserver:
+    """Writes lines to a file, which may be moved away while it is written: L{reopen} begins it anew."""
+
+    def __init__(self, path: Path, line: Callable[[LogEvent], str]) -> None:
+        """@raise EnvironmentProblem: the file cannot be written."""
+        self._path = path
+        self._line = line
+        try:
+            self._file = self._open()
+        except OSError as error:
+            raise EnvironmentProblem(f"[logger] file = {path}: {error.strerror}") from None
+
+    def _open(self) -> IO[str]:
+        return self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+
+    def __call__(self, event: LogEvent) -> None:
+        try:
+            self._file.write(self._line(event) + "\n")
+        except OSError:
+            pass  # a full disk must not stop the server
+
+    def reopen(self) -> None:
+        """Go on in a file of the same name; where that cannot be, in the old one."""
+        try:
+            fresh = self._open()
+        except OSError:
+            return
+        self._file.close()
+        self._file = fresh
+
+
+@implementer(ILogObserver)
+class SyslogObserver:
+    """Hands lines to the system's log."""
+
+    def __init__(self, line: Callable[[LogEvent], str]) -> None:
+        self._line = line
+        syslog.openlog("pybootd", syslog.LOG_PID, syslog.LOG_DAEMON)
+
+    def __call__(self, event: LogEvent) -> None:
+        priority = _SYSLOG.get(event.get("log_level", LogLevel.info), syslog.LOG_INFO)
+        for line in self._line(event).splitlines():
+            syslog.syslog(priority, line)
+
+
+def _untimed(event: LogEvent) -> str:
+    """A line for a log that keeps the time itself."""
+    return text_line(event)[20:]
+
+
+def _journal(event: LogEvent) -> str:
+    """A line for systemd's journal: the level as C{<N>} before it (sd-daemon(3))."""
+    priority = _SYSLOG.get(event.get("log_level", LogLevel.info), syslog.LOG_INFO)
+    return "\n".join(f"<{priority}>{line}" for line in _untimed(event).splitlines())
+
+
+def nobody(event: LogEvent) -> None:
+    """C{type = none}."""
+
+
+def observer(config: LoggerConfig, debug: bool = False) -> ILogObserver:
+    """
+    What writes the lines, as C{[logger]} wants it.
+
+    @param debug: C{-d}: everything, whatever C{level} says.
+    @raise EnvironmentProblem: the log file cannot be written.
+    """
+    target = _target(config)
+    level = LogLevel.debug if debug else LEVELS[config.level]
+    own = LogLevelFilterPredicate(defaultLogLevel=level)
+    if level is not LogLevel.debug:
+        for namespace in OWN_NOISE:
+            own.setLogLevelForNamespace(namespace, max(level, LogLevel.warn, key=list(LEVELS.values())[::-1].index))
+    filtered = FilteringLogObserver(target, [own])
+    if isinstance(target, FileObserver):
+        filtered.reopen = target.reopen  # type: ignore[attr-defined]
+    return filtered
+
+
+def _target(config: LoggerConfig) -> Any:
+    line = FORMATS[config.format]
+    if config.type == "file" and config.file is not None:
+        return FileObserver(config.file, line)
+    if config.type == "syslog":
+        return SyslogObserver(json_line if config.format == "json" else _untimed)
+    if config.type == "journald":
+        return StreamObserver(sys.stderr, json_line if config.format == "json" else _journal)
+    if config.type == "none":
+        return nobody
+    return StreamObserver(sys.stdout if config.type == "stdout" else sys.stderr, line)
