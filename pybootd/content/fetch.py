@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
 from attrs import frozen
 from twisted.internet import error as network
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol as TwistedProtocol
@@ -368,7 +369,7 @@ def _is_private(host: str) -> bool:
 
 
 _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((TimeoutError, CancelledError, network.TimeoutError), "does not answer"),
+    ((TimedOut, CancelledError, network.TimeoutError), "does not answer"),
     ((network.DNSLookupError,), "is not known to the name server"),
     ((network.ConnectionRefusedError,), "refuses connections"),
     ((network.NoRouteError,), "cannot be reached"),

@@ -62,17 +62,17 @@ class Growing:
         self._failure: SourceFailed | None = None
         self._bell: Deferred[None] | None = None
         self._waiting: list[tuple[int, Callable[[], None]]] = []
-        self._readers = 0
+        self._readers = 1  # the first ones, who are on their way
         self._abandoned: IDelayedCall | None = None
         self.done: Deferred[None] = Deferred.fromCoroutine(self._run())
 
     # Readers
 
     def contents(self, readers: int) -> list[Content]:
-        """As in L{pybootd.content.together.Supply}."""
-        if not readers:
-            self._watch()
-        return [self.content() for _ in range(readers)]
+        """As in L{pybootd.content.together.Supply}: for those who made it begin; called once."""
+        contents = [self.content() for _ in range(readers)]
+        self.leave()
+        return contents
 
     def content(self) -> Content:
         """The file, for one more reader."""
