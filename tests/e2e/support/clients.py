@@ -34,7 +34,7 @@ case $1 in
         ip addr add "$ip/$mask" dev eth0;;
     deconfig) ip addr flush dev eth0 scope global;;
 esac
-{ echo "reason='$1'"; set; echo .; } >>"$(dirname "$0")/told"
+{ echo "reason='$1'"; set | grep -E '^[a-z]'; echo .; } >>"$(dirname "$0")/told"
 """
 
 DHCPCD_SCRIPT = """#!/bin/sh
@@ -81,7 +81,7 @@ class Dhclient(Client):
 
     def _run(self, *options: str) -> str:
         return self.host.run(
-            *("dhclient", "-4", "-v", "-sf", self._script, "-cf", "/dev/null", "-e", f"PATH={_PATH}"),
+            *("dhclient", "-4", "-v", "-sf", self._script, "-cf", "/dev/null"),
             *("-lf", self.place / "leases", "-pf", self.place / "pid", *options, "eth0"),
             timeout=PATIENCE,
         ).stderr
@@ -97,6 +97,13 @@ class Dhclient(Client):
     def release(self) -> str:
         """Give the address back."""
         return self._run("-r")
+
+    def believe(self, address: str) -> None:
+        """Make it believe that it has a lease of this address, on whatever network it is."""
+        (self.place / "leases").write_text(
+            f'lease {{\n  interface "eth0";\n  fixed-address {address};\n  option subnet-mask 255.255.255.0;\n'
+            f"  option dhcp-lease-time 86400;\n  renew never;\n  rebind never;\n  expire never;\n}}\n"
+        )
 
 
 class Udhcpc(Client):
@@ -120,20 +127,30 @@ class Dhcpcd(Client):
 
     script = DHCPCD_SCRIPT
 
-    def _options(self) -> list[str | Path]:
-        configuration = self.place / "dhcpcd.conf"
-        configuration.write_text(
-            "option domain_name_servers, domain_name, host_name, routers\nnohook resolv.conf\nnodev\nclientid\n"
+    def __init__(self, lab: Lab, host: Namespace) -> None:
+        super().__init__(lab, host)
+        self._configuration = self.place / "dhcpcd.conf"
+        self._configuration.write_text(
+            "option domain_name_servers, domain_name, host_name, routers\nnohook resolv.conf\nnodev\nnoarp\nclientid\n"
         )
-        return ["-4", "-f", configuration, "-c", self._script]
+        for name in ("lib", "run"):
+            (self.place / name).mkdir()
+
+    def _command(self, *options: str) -> list[str | Path]:
+        """dhcpcd has its state in fixed directories: ours stand in their place, for this program only."""
+        mounts = " && ".join(
+            f"mkdir -p {where} && mount --bind {self.place}/{name} {where}" for name, where in _DHCPCD_STATE.items()
+        )
+        dhcpcd = ("dhcpcd", "-4", "-f", self._configuration, "-c", self._script, *options, "eth0")
+        return ["sh", "-c", f'{mounts} && exec "$@"', "sh", *dhcpcd]
 
     def start(self, *options: str) -> Program:
         """Start it in the foreground."""
-        return self.host.start("dhcpcd", "-B", "-d", *self._options(), *options, "eth0")
+        return self.host.start(*self._command("-B", "-d", *options))
 
     def ask(self, *options: str) -> None:
         """Tell the running client something: C{--rebind}, C{--release}."""
-        self.host.run("dhcpcd", *self._options(), *options, "eth0", timeout=PATIENCE)
+        self.host.run(*self._command(*options), timeout=PATIENCE)
 
 
-_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_DHCPCD_STATE = {"lib": "/var/lib/dhcpcd", "run": "/run/dhcpcd"}
