@@ -17,7 +17,9 @@ from pybootd.content.patterns import Value
 from pybootd.content.urls import is_url
 from pybootd.content.variables import NAMES
 from pybootd.dhcp.architectures import BY_NUMBER, name_of
+from pybootd.dhcp.pxe import swapped
 from pybootd.origin import Origin, Problem
+from pybootd.words import MAC_BITS, UUID_BITS
 
 ACCESS = ("mac", "uuid", "http")
 STORES = ("sqlite", "memory", "postgresql")
@@ -71,7 +73,13 @@ def _access(config: Config, plugins: Collection[str]) -> Iterator[Problem]:
 
 
 def _allowed_twice(config: Config) -> Iterator[Problem]:
-    listed = {entry.who.value: entry for entry in config.mac if entry.who.bits == 48}
+    whole = {entry.who.value: entry for entry in config.uuid if entry.who.bits == UUID_BITS}
+    for one in whole.values():
+        other = whole.get(swapped(one.who.value), one)
+        if other.allowed != one.allowed and other.origin.line < one.origin.line:
+            what = f"line {other.origin.line} says otherwise of this UUID in its other byte order; remove one"
+            yield Problem(one.origin, what)
+    listed = {entry.who.value: entry for entry in config.mac if entry.who.bits == MAC_BITS}
     for host in config.hosts:
         entry = listed.get(host.mac)
         if entry is not None and host.allow is not None and host.allow != entry.allowed:
@@ -226,7 +234,7 @@ def _variables(config: Config) -> Iterator[Problem]:
 def _unused(config: Config) -> Iterator[Problem]:
     bootpd = config.bootpd
     for name in ACCESS:
-        if (name, "") in config.origins and name not in bootpd.access and not (name == "mac" and config.static_dhcp):
+        if (name, "") in config.origins and name not in bootpd.access:
             yield Problem(config.origin(name), f"decides nothing, for [bootpd] access does not name {name}")
     if not bootpd.set_gateway and bootpd.gateway:
         yield Problem(config.origin("bootpd", "gateway"), "is not sent, for set_gateway = no", str(bootpd.gateway))

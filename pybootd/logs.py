@@ -7,6 +7,7 @@ pybootd knows where its lines end up.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import syslog
@@ -94,11 +95,9 @@ class StreamObserver:
         self._line = line
 
     def __call__(self, event: LogEvent) -> None:
-        try:
+        with contextlib.suppress(OSError):  # nobody reads any more; that must not stop the server
             self._stream.write(self._line(event) + "\n")
             self._stream.flush()
-        except OSError:
-            pass  # nobody reads any more; that must not stop the server
 
 
 @implementer(ILogObserver)
@@ -118,10 +117,8 @@ class FileObserver:
         return self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
     def __call__(self, event: LogEvent) -> None:
-        try:
+        with contextlib.suppress(OSError):  # a full disk must not stop the server
             self._file.write(self._line(event) + "\n")
-        except OSError:
-            pass  # a full disk must not stop the server
 
     def reopen(self) -> None:
         """Go on in a file of the same name; where that cannot be, in the old one."""

@@ -48,10 +48,6 @@ class Masked:
     value: bytes
     bits: int
 
-    def __contains__(self, other: bytes) -> bool:
-        shift = len(self.value) * 8 - self.bits
-        return len(other) == len(self.value) and int.from_bytes(other) >> shift == int.from_bytes(self.value) >> shift
-
 
 def boolean(text: str) -> bool:
     """C{on high true enable enabled yes 1}, or their contraries, in any case."""

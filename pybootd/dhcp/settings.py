@@ -15,7 +15,6 @@ from attrs import field, frozen
 from pybootd.config import BootFile, Config, SubnetConfig, pool
 from pybootd.errors import EnvironmentProblem
 from pybootd.masks import Masks
-from pybootd.masks import Masks
 from pybootd.origin import Origin
 
 

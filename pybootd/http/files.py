@@ -105,6 +105,7 @@ class FileRequest(Request):
     log = Logger()
     channel: Channel
 
+    _gone = False
     _asked: Deferred[Content] | None = None
     _content: Content | None = None
     _name = b""
@@ -150,6 +151,7 @@ class FileRequest(Request):
             found.addCallbacks(self._found, self._missing).addErrback(self._break)
 
     def connectionLost(self, reason: Failure) -> None:
+        self._gone = True
         if self._asked is not None:
             self._asked.cancel()
         if self._content is not None:
@@ -160,7 +162,7 @@ class FileRequest(Request):
 
     def _found(self, content: Content) -> None:
         self._asked = None
-        if self._disconnected:
+        if self._gone:
             content.body.close()
             return
         fields = self.requestHeaders.getRawHeaders
@@ -177,7 +179,7 @@ class FileRequest(Request):
 
     def _missing(self, failure: Failure) -> None:
         self._asked = None
-        if self._disconnected:
+        if self._gone:
             return
         if isinstance(failure.value, ContentError):
             self._fail(failure.value)
@@ -214,10 +216,10 @@ class FileRequest(Request):
                 self._progress(len(data))
                 self._done(None)
                 return
+        self.write(b"")  # the header, at once
         file = body.fileno()
         site = self.channel.site
         if file is not None and end is not None and sendfile.AVAILABLE and not self.isSecure():
-            self.write(b"")
             transport = self.channel.transport
             pump = Pump(site.reactor, transport, file, begin, end, self._progress, self._done, site.in_thread)
             pump.start(self.channel)
@@ -238,7 +240,7 @@ class FileRequest(Request):
         content.body.close()
         if self._listening:
             self._tell_end(problem)
-        if self._disconnected:
+        if self._gone:
             return
         if self.producer is not None:
             self.unregisterProducer()
@@ -268,7 +270,7 @@ class FileRequest(Request):
         self.log.failure("HTTP request {target} failed", failure, target=printable(self.uri))
         if self._content is not None:
             self._done("The server failed")
-        elif not (self._disconnected or self.startedWriting or self.finished):
+        elif not (self._gone or self.startedWriting or self.finished):
             self._say(500, "The server failed")
 
     def _say(self, status: int, text: str) -> None:

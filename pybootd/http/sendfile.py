@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.interfaces import IPullProducer, IWriteDescriptor
@@ -190,4 +191,5 @@ class Pump:
     def _cork(self, corked: bool) -> None:
         if corked != self._corked:
             self._corked = corked
-            self._transport.getHandle().setsockopt(socket.IPPROTO_TCP, _CORK, corked)
+            with suppress(OSError):  # no TCP, or no connection any more
+                self._transport.getHandle().setsockopt(socket.IPPROTO_TCP, _CORK, corked)

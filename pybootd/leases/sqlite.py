@@ -172,7 +172,7 @@ class SqliteStore:
     def _failed(self, failure: Failure) -> Failure:
         return Failure(self._explained(failure.value))
 
-    def _explained(self, error: BaseException) -> StoreError:
+    def _explained(self, error: BaseException | None) -> StoreError:
         if isinstance(error, StoreError):
             return error
         text = str(error) if isinstance(error, sqlite3.Error) else getattr(error, "strerror", None) or str(error)

@@ -90,9 +90,7 @@ def _seen(event: events.Seen) -> Line:
 
 
 def _offered(event: events.Offered) -> Line:
-    what = (
-        "is offered {address}" if event.address is not None else "is told its boot file by a proxy"
-    )
+    what = "is offered {address}" if event.address is not None else "is told its boot file by a proxy"
     file = " and {file}" if event.boot_file else ""
     return LogLevel.info, what + file, {"address": event.address, "file": printable(event.boot_file)}
 

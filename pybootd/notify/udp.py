@@ -16,7 +16,7 @@ from zope.interface import implementer
 from pybootd.events import Event, Leased, Released
 from pybootd.interfaces import INotifier
 
-Send = Callable[[bytes, tuple[str, int]], None]
+Send = Callable[[bytes, tuple[str, int]], object]
 
 
 @implementer(INotifier)

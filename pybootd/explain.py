@@ -1,0 +1,146 @@
+"""C{pybootd explain}: without a network, what a client would get, step by step, and which line decides it."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import IPv4Address
+from typing import Any
+from uuid import UUID
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.python import usage
+
+from pybootd.config import Config
+from pybootd.dhcp import pxe
+from pybootd.dhcp.architectures import named
+from pybootd.dhcp.decision import Decision
+from pybootd.dhcp.facts import ALLOWED, Facts
+from pybootd.dhcp.options import describe, name_of
+from pybootd.dhcp.policy import decide, network_of
+from pybootd.dhcp.request import Kind, Relay, Request
+from pybootd.dhcp.settings import Settings, settings_from
+from pybootd.flags import Flags, ServiceOptions
+from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
+from pybootd.loading import load
+from pybootd.machine import Firmware
+from pybootd.net.interfaces import interfaces, name_servers
+from pybootd.registry import Context, provider
+from pybootd.words import address as address_word
+from pybootd.words import mac as mac_word
+
+
+class ExplainOptions(ServiceOptions):
+    """C{pybootd explain}."""
+
+    synopsis = "Usage: pybootd explain --mac MAC [options]"
+    optParameters = [
+        *ServiceOptions.optParameters,
+        ["mac", None, None, "The machine's hardware address."],
+        ["arch", None, None, "Its architecture, as in [bootfile]: 7, 00007, x64-uefi..."],
+        ["uuid", None, None, "Its UUID."],
+        ["user-class", None, None, "Option 77, e.g. iPXE."],
+        ["vendor-class", None, None, "Option 60; PXEClient or HTTPClient is assumed where --arch is given."],
+        ["giaddr", None, None, "The relay that it asks through."],
+    ]
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        if not self["mac"]:
+            raise usage.UsageError("explain needs --mac AA-BB-CC-DD-EE-FF")
+
+
+def explain(options: ExplainOptions, flags: Flags) -> int:
+    """Print the decision about a first request of this client, and its trace."""
+    config = load(flags)
+    settings = settings_from(config, interfaces(), name_servers())
+    request = _request(options, settings)
+    facts = _facts(config, request)
+    decision = decide(request, settings, facts)
+    network = network_of(request, settings)
+    if decision.wants_address and network is not None:
+        # which address is free only the running server knows; any of the pool shows what would be answered
+        facts = evolve(facts, candidate=network.pool_first)
+        decision = decide(request, settings, facts)
+    _print(decision)
+    return 0
+
+
+def _request(options: ExplainOptions, settings: Settings) -> Request:
+    try:
+        chaddr = mac_word(options["mac"])
+        architecture = named(options["arch"]) if options["arch"] else None
+        uuid = UUID(options["uuid"]).bytes_le if options["uuid"] else b""
+        giaddr = int(address_word(options["giaddr"])) if options["giaddr"] else 0
+    except ValueError as error:
+        raise usage.UsageError(str(error)) from None
+    vendor = (options["vendor-class"] or "").encode()
+    user = (options["user-class"] or "").encode()
+    if user in (b"iPXE", b"gPXE"):
+        firmware = Firmware.IPXE
+    elif vendor.startswith(pxe.HTTP_CLIENT):
+        firmware = Firmware.HTTP_BOOT
+    elif vendor.startswith(pxe.PXE_CLIENT) or architecture is not None:
+        firmware = Firmware.PXE
+    else:
+        firmware = Firmware.UNKNOWN
+    return Request(
+        kind=Kind.DISCOVER,
+        xid=1,
+        secs=0,
+        flags=0,
+        htype=1,
+        hops=0,
+        chaddr=chaddr,
+        giaddr=giaddr,
+        interface=settings.networks[0].interface,
+        uuid=uuid,
+        architectures=() if architecture is None else (architecture,),
+        vendor_class=vendor,
+        user_class=user,
+        firmware=firmware,
+        relay=Relay(b"") if giaddr else None,
+    )
+
+
+def _facts(config: Config, request: Request) -> Facts:
+    facts = Facts(now=time.time(), verdict=ALLOWED)
+    for name in config.bootpd.access:
+        if name == "http":
+            url = config.http.location
+            print(f"access http: {url} would be asked; its yes is assumed here")
+            continue
+        context = Context(name, config, config.plugins.get(name, {}), None, lambda *_: None)
+        backend: IAccessControl = provider("pybootd.access", name, context)
+        phase = Phase.BOOT if request.boots else Phase.SYSTEM
+        verdict: Any = backend.check(Question(request.chaddr, request.uuid or None, phase, request.architecture, None))
+        if isinstance(verdict, Deferred):
+            print(f"access {name}: its verdict needs a running server; a yes is assumed here")
+            continue
+        print(f"access {name}: {'yes' if verdict.allowed else 'no'}, {verdict.reason}")
+        if not verdict.allowed:
+            return evolve(facts, verdict=verdict)
+        facts = evolve(facts, verdict=_merged(facts.verdict, verdict))
+    return facts
+
+
+def _merged(first: Verdict, second: Verdict) -> Verdict:
+    return evolve(second, boot_file=first.boot_file or second.boot_file, hostname=first.hostname or second.hostname)
+
+
+def _print(decision: Decision) -> None:
+    for step in decision.trace:
+        origin = f"   ({step.origin})" if step.origin is not None and step.origin.line else ""
+        print(f"{step.rule}: {step.outcome}{origin}")
+    for reply in decision.replies:
+        print(f"\n{reply.type.name}")
+        fields = {"yiaddr": reply.yiaddr, "siaddr": reply.siaddr, "giaddr": reply.giaddr}
+        for name, value in fields.items():
+            if value:
+                print(f"  {name}  {IPv4Address(value)}")
+        if reply.file:
+            print(f"  file  {describe(67, reply.file)}")
+        for code, raw in reply.options.items():
+            print(f"  {code} {name_of(code)}  {describe(code, raw)}")
+    if not decision.replies:
+        print("\nno answer")

@@ -1,0 +1,70 @@
+"""
+Finds who fills a seam, by entry point: the built-in providers and a third party's are declared alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from attrs import frozen
+
+from pybootd.config import Config
+from pybootd.errors import EnvironmentProblem
+
+GROUPS = ("pybootd.access", "pybootd.filters", "pybootd.leases", "pybootd.sources", "pybootd.notifiers")
+OWN = "pybootd"
+
+
+@frozen
+class Context:
+    """What a provider is made of: its factory is called with one of these."""
+
+    name: str
+    """The name by which it was chosen: its entry point's."""
+    config: Config
+    options: Mapping[str, str]
+    """The options of the configuration's section of that name, as text."""
+    reactor: Any
+    """The reactor; also the clock."""
+    in_thread: Callable[..., Any]
+    """C{in_thread(function, *arguments)} runs a function in a thread and returns a Deferred of its result."""
+
+
+@cache
+def _found() -> Mapping[str, Mapping[str, EntryPoint]]:
+    return {group: {point.name: point for point in entry_points(group=group)} for group in GROUPS}
+
+
+def plugin_names() -> Collection[str]:
+    """Names of installed providers that are not pybootd's own: they may have sections in the configuration."""
+    return {
+        point.name
+        for group in _found().values()
+        for point in group.values()
+        if point.dist is None or point.dist.name != OWN
+    }
+
+
+def third_party(group: str) -> Collection[str]:
+    """The providers of one seam that are not pybootd's own."""
+    return tuple(name for name, point in _found()[group].items() if point.dist is None or point.dist.name != OWN)
+
+
+def provider(group: str, name: str, context: Context) -> Any:
+    """
+    Make a provider.
+
+    @raise EnvironmentProblem: there is none of that name, or it cannot be loaded.
+    """
+    point = _found()[group].get(name)
+    if point is None:
+        known = ", ".join(sorted(_found()[group])) or "none"
+        raise EnvironmentProblem(f"no provider {name} for {group}; installed are: {known}")
+    try:
+        factory = point.load()
+    except Exception as error:
+        raise EnvironmentProblem(f"the plugin {name} of {group} cannot be loaded: {error}") from error
+    return factory(context)

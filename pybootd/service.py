@@ -1,0 +1,425 @@
+"""
+Wires everything: from a configuration to a tree of named services.
+
+The only module that knows everybody.  C{bind} opens the sockets, while there are privileges and somebody to tell that
+a port is taken; C{startService} begins to serve.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pybootd.access.together import AllAgree
+from pybootd.config import Config
+from pybootd.content.cache import CachedSource
+from pybootd.content.fetch import Fetcher
+from pybootd.content.local import LocalFiles
+from pybootd.content.remote import RemoteSource
+from pybootd.content.resolver import Resolver
+from pybootd.content.store import Store
+from pybootd.content.templates import Templates
+from pybootd.content.urls import is_url
+from pybootd.dhcp.pool import Pool
+from pybootd.dhcp.protocol import Dhcp
+from pybootd.dhcp.settings import Settings, settings_from
+from pybootd.errors import EnvironmentProblem, StoreError
+from pybootd.events import Bus
+from pybootd.http.site import Site
+from pybootd.interfaces import IAccessControl, IFileSource, ILeaseStore
+from pybootd.leases.commit import GroupCommit
+from pybootd.leases.lease import Lease, State
+from pybootd.leases.table import LeaseTable
+from pybootd.machine import Machines, mac_text
+from pybootd.net.interfaces import interfaces, name_servers
+from pybootd.net.neighbour import Neighbours, neighbours
+from pybootd.net.tcp import bind_tcp
+from pybootd.net.transport import DhcpTransport
+from pybootd.net.udp import DatagramPort, bind_udp
+from pybootd.notify.log import EventLog
+from pybootd.notify.udp import UdpNotifier
+from pybootd.registry import Context, provider
+from pybootd.tftp.protocol import Tftp
+from pybootd.throttle import Throttle
+
+BOOT_SERVER_PORT = 4011
+"""PXE's second port (PXE 2.1, 2.2.3)."""
+
+
+class Bindable(Protocol):
+    """A service that has sockets to open first."""
+
+    def bind(self) -> None:
+        """@raise EnvironmentProblem: a socket cannot be had."""
+
+
+class BootServer(MultiService):
+    """All of pybootd."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self._bound = False
+
+    def bind(self) -> None:
+        """
+        Open every socket; once.
+
+        @raise EnvironmentProblem: one cannot be had.
+        """
+        if not self._bound:
+            self._bound = True
+            for service in self:
+                if hasattr(service, "bind"):
+                    cast(Bindable, service).bind()
+
+    def privilegedStartService(self) -> None:
+        self.bind()
+        super().privilegedStartService()
+
+
+class Shared:
+    """What the services have in common."""
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self.config = config
+        self.reactor = reactor
+        self.machines = Machines(config.limits.machines)
+        self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
+        self.files = LocalFiles(self.in_thread)
+        self.fetcher = Fetcher(reactor)
+        self.leases: LeaseTable | None = None
+
+    log = Logger()
+
+    def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        """Run a function in the reactor's pool of threads."""
+        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), function, *arguments)
+
+    def context(self, name: str) -> Context:
+        """What a provider is made of."""
+        options = self.config.plugins.get(name, {})
+        return Context(name, self.config, options, self.reactor, self.in_thread)
+
+    def admit(self, address: IPv4Address | None) -> str | None:
+        """C{check_ip}: only machines that were given their address here; says why not, or None."""
+        if address is not None and self.machines.at(address) is not None:
+            return None
+        return f"{address} has no lease of this server, and check_ip is on"
+
+
+def compose(config: Config, reactor: Any) -> BootServer:
+    """
+    Make the tree of services that a configuration asks for.
+
+    @raise EnvironmentProblem: this host cannot do it.
+    """
+    server = BootServer(config)
+    shared = Shared(config, reactor)
+    sources, cache = _sources(shared)
+    parts: list[Service] = [Telling(shared)]
+    if cache is not None:
+        parts.append(cache)
+    if config.dhcp:
+        parts.append(DhcpService(shared))
+    if config.tftp:
+        parts.append(TftpService(shared, _resolver(shared, config.tftpd.root, sources, config.tftpd.ignore_case)))
+    if config.http_server:
+        root = config.httpd.root or config.tftpd.root
+        parts.append(HttpService(shared, _resolver(shared, root, sources, config.tftpd.ignore_case)))
+    for part in parts:
+        part.setServiceParent(server)
+    return server
+
+
+def _sources(shared: Shared) -> tuple[Sequence[IFileSource], Service | None]:
+    directory = shared.config.cache.directory
+    if directory is None:
+        return [RemoteSource(shared.fetcher)], None
+    store = Store(directory, shared.config.cache.size)
+    return [CachedSource(shared.fetcher, store, shared.files, shared.in_thread)], CacheService(shared, store)
+
+
+def _resolver(shared: Shared, root: str, sources: Sequence[IFileSource], ignore_case: bool) -> Resolver:
+    config = shared.config
+    if root and not is_url(root) and not Path(root).is_dir():
+        section = "httpd" if root == config.httpd.root else "tftpd"
+        raise EnvironmentProblem(
+            f"{config.origin(section, 'root')} = {root}: no such directory; make it, or write another"
+        )
+    return Resolver(
+        root,
+        config.directory,
+        shared.files,
+        filters=[provider("pybootd.filters", "filters", shared.context("filters"))],
+        sources=sources,
+        templates=Templates(config.templates, config.directory) if config.templates else None,
+        ignore_case=ignore_case,
+    )
+
+
+class Telling(Service):
+    """The subscribers of the event stream: log and notifications."""
+
+    name = "events"
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        config = shared.config
+        self._log = EventLog(shared.reactor.callLater, shared.reactor.seconds, config.limits.log_lines)
+        shared.bus.subscribe(self._log.notify)
+        self._socket: socket.socket | None = None
+        if config.bootpd.notify:
+            sock = self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            shared.bus.subscribe(UdpNotifier(config.bootpd.notify, lambda data, to: sock.sendto(data, to)).notify)
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._log.flush()
+        if self._socket is not None:
+            self._socket.close()
+
+
+class CacheService(Service):
+    """The disk cache of remote roots."""
+
+    name = "cache"
+
+    def __init__(self, shared: Shared, store: Store) -> None:
+        self._store = store
+
+    def startService(self) -> None:
+        super().startService()
+        self._store.open()
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._store.close()
+
+
+class DhcpService(Service):
+    """BOOTP, DHCP and PXE on ports 67 and 4011."""
+
+    name = "dhcp"
+    log = Logger()
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        config = self._config = shared.config
+        self._interfaces = interfaces()
+        self._settings = settings_from(config, self._interfaces, name_servers())
+        scheme = config.leases.store.partition(":")[0]
+        self._store: ILeaseStore = provider("pybootd.leases", scheme, shared.context(scheme))
+        self._access = _access(shared)
+        self._ports: dict[int, DatagramPort] = {}
+        self._neighbours: dict[int, Neighbours] = {}
+        self._dhcp: Dhcp | None = None
+
+    def bind(self) -> None:
+        """Ports 67 (as configured) and 4011, and raw sockets on each interface that is served."""
+        bootpd = self._config.bootpd
+        what = str(self._config.origin("bootpd", "port"))
+        wanted = {bootpd.port: bootpd.port}
+        if bootpd.port == 67 or self._settings.proxy:
+            wanted[BOOT_SERVER_PORT] = BOOT_SERVER_PORT
+        for number in wanted:
+            sock = bind_udp(str(bootpd.address), number, what)
+            self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
+        served = {network.interface for network in self._settings.networks if network.interface}
+        self._neighbours = neighbours([one for one in self._interfaces if one.index in served], self._shared.reactor)
+
+    def _receiver(self, port: int) -> Callable[[bytes, tuple[str, int], int, int], None]:
+        def receive(data: bytes, source: tuple[str, int], destination: int, interface: int) -> None:
+            if self._dhcp is not None:
+                self._dhcp.received(data, source, destination, interface, port)
+
+        return receive
+
+    def startService(self) -> None:
+        super().startService()
+        opened = self._store.open()
+        opened.addCallback(self._serve)
+        failed: list[Failure] = []
+        opened.addErrback(failed.append)
+        if failed:
+            if failed[0].check(StoreError):
+                raise EnvironmentProblem(f"{self._config.origin('leases', 'store')}: {failed[0].getErrorMessage()}")
+            failed[0].raiseException()
+
+    def _serve(self, leases: Sequence[Lease]) -> None:
+        shared, config = self._shared, self._config
+        table = LeaseTable(leases, config.limits.offers)
+        self._remember(leases)
+        transport = DhcpTransport(
+            self._ports, self._neighbours, config.bootpd.conflict_check, Throttle(shared.reactor.seconds)
+        )
+        self._dhcp = Dhcp(
+            self._settings,
+            table,
+            _pools(self._settings, table, config),
+            GroupCommit(self._store, shared.reactor.callLater),
+            transport,
+            shared.machines,
+            shared.bus,
+            shared.reactor,
+            access=self._access,
+            access_timeout=config.http.timeout or config.bootpd.timeout,
+            questions=config.limits.questions,
+            conflict_check=config.bootpd.conflict_check > 0,
+            time=time.time,
+        )
+        for neighbour in self._neighbours.values():
+            neighbour.start()
+        for port in self._ports.values():
+            port.start()
+        for network in self._settings.networks:
+            self.log.info(
+                "serving {network}: {mode}, as {server}",
+                network=f"{IPv4Address(network.first)} to {IPv4Address(network.last)}",
+                mode="proxy, another server gives the addresses" if self._settings.proxy else _pool_text(network),
+                server=IPv4Address(network.server),
+            )
+
+    def _remember(self, leases: Sequence[Lease]) -> None:
+        """Machines with a lease are known at once, to TFTP and HTTP too."""
+        for lease in leases[-self._config.limits.machines :]:
+            if lease.state is State.BOUND and lease.key:
+                machine = self._shared.machines.see(mac_text(lease.key), 0.0)
+                machine.booted = True
+                machine.hostname = lease.hostname
+                self._shared.machines.settle(machine, IPv4Address(lease.address))
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        for port in self._ports.values():
+            port.stop()
+        for neighbour in self._neighbours.values():
+            neighbour.stop()
+        return self._store.close()
+
+
+def _pool_text(network: Any) -> str:
+    if not network.pool_count:
+        return "fixed addresses only"
+    last = network.pool_first + network.pool_count - 1
+    return f"addresses {IPv4Address(network.pool_first)} to {IPv4Address(last)}"
+
+
+def _pools(settings: Settings, table: LeaseTable, config: Config) -> dict[int, Pool]:
+    pools = {}
+    for network in settings.networks:
+        if network.pool_count:
+            reserved = {address for address in settings.reserved if address in network}
+            reserved |= {network.server, network.first, network.last}
+            pools[network.first] = Pool(
+                network.pool_first,
+                network.pool_count,
+                table,
+                reserved=reserved,
+                reclaim=config.bootpd.reclaim == "expired",
+            )
+    return pools
+
+
+def _access(shared: Shared) -> IAccessControl | None:
+    backends = [provider("pybootd.access", name, shared.context(name)) for name in shared.config.bootpd.access]
+    if not backends:
+        return None
+    only: IAccessControl = backends[0] if len(backends) == 1 else AllAgree(backends)
+    return only
+
+
+class TftpService(Service):
+    """TFTP on port 69."""
+
+    name = "tftp"
+    log = Logger()
+
+    def __init__(self, shared: Shared, resolver: Resolver) -> None:
+        self._shared = shared
+        self._resolver = resolver
+        config = shared.config
+        self._tftp = Tftp(
+            config.tftpd, config.limits, resolver, shared.machines, shared.bus, shared.reactor, time=time.time
+        )
+        self._port: DatagramPort | None = None
+
+    def bind(self) -> None:
+        """The port of C{[tftpd]}."""
+        config = self._shared.config
+        address = config.tftpd.address or config.bootpd.address
+        sock = bind_udp(str(address), config.tftpd.port, str(config.origin("tftpd", "port")))
+        self._tftp.main = sock
+        self._port = DatagramPort(sock, self._tftp.received, self._shared.reactor)
+
+    def startService(self) -> None:
+        super().startService()
+        if self._port is not None:
+            self._port.start()
+            self.log.info(
+                "TFTP serves {root} on port {port}", root=self._resolver.root or "filters only", port=self._port.port
+            )
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._tftp.stop()
+        if self._port is not None:
+            self._port.stop()
+
+
+class HttpService(Service):
+    """HTTP on port 80."""
+
+    name = "http"
+    log = Logger()
+
+    def __init__(self, shared: Shared, resolver: Resolver) -> None:
+        self._shared = shared
+        self._resolver = resolver
+        self._socket: socket.socket | None = None
+        self._port: Any = None
+
+    def bind(self) -> None:
+        """The port of C{[httpd]}."""
+        config = self._shared.config
+        address = config.httpd.address or config.bootpd.address
+        self._socket = bind_tcp(str(address), config.httpd.port, str(config.origin("httpd", "port")))
+
+    def startService(self) -> None:
+        super().startService()
+        shared, config = self._shared, self._shared.config
+        site = Site(
+            self._resolver,
+            shared.machines,
+            shared.bus,
+            shared.admit if config.httpd.check_ip else lambda address: None,
+            shared.reactor,
+            in_thread=shared.in_thread,
+            connections=config.limits.connections,
+            connections_per_client=config.limits.connections_per_client,
+        )
+        if self._socket is not None:
+            factory: Any = site
+            self._port = shared.reactor.adoptStreamPort(self._socket.fileno(), socket.AF_INET, factory)
+            self._socket.close()
+            self._socket = None
+            self.log.info(
+                "HTTP serves {root} on port {port}",
+                root=self._resolver.root or "filters only",
+                port=self._port.getHost().port,
+            )
+
+    def stopService(self) -> Any:
+        super().stopService()
+        return self._port.stopListening() if self._port is not None else None

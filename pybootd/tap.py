@@ -1,0 +1,98 @@
+"""
+C{twistd pybootd}: options, then configuration, then the tree of services.
+
+Everything that a person can have got wrong is found here, before twistd goes to the background: one clear message on
+standard error and exit status 1, no traceback.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application.service import IService, IServiceCollection, MultiService
+from twisted.logger import ILogObserver
+
+from pybootd import logs
+from pybootd.config import Config
+from pybootd.errors import PybootdError
+from pybootd.flags import ServiceOptions
+from pybootd.loading import load
+from pybootd.service import BootServer, compose
+
+
+class Options(ServiceOptions):
+    """The flags of C{twistd pybootd}; twistd's own (C{--uid}, C{--pidfile}, C{--rundir}...) come before the word."""
+
+    synopsis = "[options]"
+    longdesc = "Boots computers over the network: BOOTP, DHCP and PXE, TFTP and HTTP."
+    parent: Any
+
+    def postOptions(self) -> None:
+        """Read the configuration, so that its mistakes end twistd before anything has begun."""
+        super().postOptions()
+        try:
+            self["configuration"] = load(self.flags(), self.directory)
+        except PybootdError as error:
+            raise SystemExit(str(error)) from None
+
+    @property
+    def directory(self) -> Path:
+        """The daemon's directory: twistd's C{--rundir}, as it will be once the daemon runs."""
+        return Path(self.parent["rundir"] if self.parent is not None else ".").absolute()
+
+
+class Daemon(MultiService):
+    """The server under twistd: it also says where log lines go, and how a failure to start is told."""
+
+    def __init__(self, server: BootServer, options: Options) -> None:
+        super().__init__()
+        self.name = "pybootd"
+        self._options = options
+        self._observer = _observer(options)
+        server.setServiceParent(self)
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """twistd asks the application for its observer, unless its own options name one."""
+        super().setServiceParent(parent)
+        if self._observer is not None:
+            parent.setComponent(ILogObserver, self._observer)  # type: ignore[attr-defined]
+
+    def startService(self) -> None:
+        try:
+            super().startService()
+        except PybootdError as error:
+            if self._options.parent["nodaemon"]:
+                raise SystemExit(str(error)) from None
+            raise  # the parent process, which waits for news, prints the message
+
+
+def _observer(options: Options) -> ILogObserver | None:
+    """C{[logger]}, unless twistd's own C{--logfile}, C{--syslog} or C{--logger} say otherwise."""
+    parent, config = options.parent, options["configuration"]
+    if parent["logfile"] or parent["syslog"] or parent["logger"]:
+        return None
+    logger = config.logger
+    if logger.type in ("stderr", "stdout") and not parent["nodaemon"]:
+        # a daemon has no standard error: its lines go where twistd would put them
+        logger = attrs.evolve(logger, type="file", file=options.directory / "twistd.log")
+    return logs.observer(logger, config.debug)
+
+
+def makeService(options: Options) -> IService:
+    """
+    The tree of services, its sockets bound.
+
+    twistd makes services before it forks and drops its privileges: a port that is taken is found while there is still
+    somebody to tell.
+    """
+    from twisted.internet import reactor
+
+    config: Config = options["configuration"]
+    try:
+        server = compose(config, reactor)
+        server.bind()
+        return Daemon(server, options)
+    except PybootdError as error:
+        raise SystemExit(str(error)) from None
