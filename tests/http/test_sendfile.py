@@ -1,0 +1,209 @@
+"""Files from the page cache to a socket."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+from unittest.mock import patch
+
+from twisted.internet.interfaces import IPullProducer, IWriteDescriptor
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from pybootd.http import sendfile
+from pybootd.http.sendfile import CHUNK, GONE, ROUNDS, STALL, Pump
+from tests.support.http import Reactor, Transport
+from tests.support.tree import open_descriptors
+from tests.support.web import Threads
+
+DATA = os.urandom(1 << 20) * 8
+
+
+class Channel:
+    """What had the transport before, and gets it back."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def connectionLost(self, reason: object) -> None:
+        self.lost += 1
+
+    def stopProducing(self) -> None:
+        """It had nothing to stop."""
+
+
+class PumpTests(SynchronousTestCase):
+    """L{Pump} sends a part of a file, and gives the transport back."""
+
+    def setUp(self) -> None:
+        before = open_descriptors()
+        self.addCleanup(lambda: self.assertEqual(open_descriptors(), before, "descriptors leaked"))
+        self.addCleanup(lambda: self.assertEqual(Pump.active, 0))
+        self.reactor = Reactor()
+        self.addCleanup(lambda: self.assertEqual(self.reactor.getDelayedCalls(), []))
+        self.transport = Transport("192.0.2.7")
+        self.channel = Channel()
+        self.transport.protocol = self.channel
+        self.transport.registerProducer(self.channel, True)
+        self.addCleanup(self.transport.theirs.close)
+        self.addCleanup(self.transport.lose)
+        self.path = self.mktemp()
+        with open(self.path, "wb") as file:  # noqa: PTH123
+            file.write(DATA)
+        self.file = os.open(self.path, os.O_RDONLY)
+        self.addCleanup(os.close, self.file)
+        self.done: list[str | None] = []
+        self.progress = 0
+        self.received = bytearray()
+
+    def pump(self, begin: int = 0, end: int = len(DATA), **options: Any) -> Pump:
+        def progress(count: int) -> None:
+            self.progress += count
+
+        pump = Pump(self.reactor, self.transport, self.file, begin, end, progress, self.done.append, **options)
+        self.transport.write(b"header")
+        pump.start(self.channel)
+        return pump
+
+    def take(self) -> int:
+        """The client takes what is there."""
+        before = len(self.received)
+        try:
+            while piece := self.transport.theirs.recv(1 << 20):
+                self.received += piece
+        except BlockingIOError:
+            pass
+        return len(self.received) - before
+
+    def run_all(self) -> None:
+        self.transport.flush()
+        self.take()
+        while self.reactor.writers:
+            self.reactor.turn()
+            self.take()
+
+    def test_interfaces(self) -> None:
+        """It is what Twisted calls a pull producer, and a descriptor."""
+        pump = self.pump()
+        verifyObject(IPullProducer, pump)
+        verifyObject(IWriteDescriptor, pump)
+
+    def test_all(self) -> None:
+        """The header goes first, then every byte; the channel has its transport again."""
+        self.pump()
+        self.assertEqual(self.take(), 0)
+        self.run_all()
+        self.assertTrue(self.received == b"header" + DATA)
+        self.assertEqual((self.done, self.progress), ([None], len(DATA)))
+        self.assertIs(self.transport.producer, self.channel)
+        self.assertTrue(self.transport.streaming)
+
+    def test_part(self) -> None:
+        """A part begins and ends at the byte."""
+        self.pump(1_000_001, 3_000_003)
+        self.run_all()
+        self.assertTrue(self.received == b"header" + DATA[1_000_001:3_000_003])
+
+    def test_slow_reader(self) -> None:
+        """Nothing spins while the client takes nothing, and it is given up after a minute."""
+        self.pump()
+        self.transport.flush()
+        sent = self.progress
+        self.reactor.turn()
+        self.assertEqual(self.progress, sent)
+        self.reactor.advance(STALL - 1)
+        self.take()
+        self.reactor.turn()
+        self.assertGreater(self.progress, sent)
+        self.reactor.advance(STALL - 1)
+        self.assertEqual(self.done, [])
+        self.reactor.advance(1)
+        self.assertEqual(self.done, ["The client took nothing for 60 s"])
+        self.assertEqual(self.reactor.writers, [])
+
+    def test_bounded_turn(self) -> None:
+        """In one turn no more is sent than agreed, however fast the client is."""
+        pump = self.pump()
+        counts: list[int] = []
+
+        def swallow(socket: int, file: int, offset: int, count: int) -> int:
+            counts.append(count)
+            return count
+
+        with patch("os.sendfile", swallow):
+            self.transport.flush()
+            self.assertEqual(counts, [CHUNK] * ROUNDS)
+            pump.doWrite()
+        self.assertEqual(self.done, [None])
+
+    def test_file_became_shorter(self) -> None:
+        """A file that lost its end is no complete answer."""
+        self.pump()
+        os.truncate(self.path, 1000)
+        self.run_all()
+        self.assertEqual(len(self.received), len(b"header") + 1000)
+        self.assertIn("shorter", str(self.done[0]))
+
+    def test_errors(self) -> None:
+        """A client that is gone, and a disk that fails."""
+        for number, sentence in ((errno.ECONNRESET, GONE), (errno.EPIPE, GONE), (errno.EIO, "Input/output error")):
+            self.done.clear()
+            self.transport.unregisterProducer()
+            self.transport.registerProducer(self.channel, True)
+            self.pump()
+            with patch("os.sendfile", side_effect=OSError(number, os.strerror(number))):
+                self.transport.flush()
+            self.assertIn(sentence, str(self.done))
+
+    def test_connection_lost(self) -> None:
+        """A connection that ends, seen by the transport or by the reactor, ends it once."""
+        pump = self.pump()
+        self.transport.flush()
+        pump.connectionLost(None)  # type: ignore[arg-type]
+        self.transport.lose()
+        self.assertEqual((self.done, self.reactor.writers, pump.fileno()), ([GONE], [], -1))
+
+    def test_lost_before_the_header_is_out(self) -> None:
+        """Also before it began."""
+        self.pump()
+        self.transport.lose()
+        self.assertEqual(self.done, [GONE])
+
+    def test_cold(self) -> None:
+        """What is not in memory is read by a thread; meanwhile nobody waits, and nothing spins."""
+        threads = Threads()
+        threads.held = True
+        cold = [True, False] * 100
+        self.patch(sendfile, "is_cached", lambda *_: not cold.pop(0))
+        self.pump(in_thread=threads)
+        self.transport.flush()
+        self.assertEqual((self.progress, self.reactor.writers), (0, []))
+        while not self.done:
+            threads.run()
+            self.reactor.turn()
+            self.take()
+        self.assertTrue(self.received == b"header" + DATA)
+
+    def test_cold_and_gone(self) -> None:
+        """A client that does not wait for the disk leaves nothing behind."""
+        threads = Threads()
+        threads.held = True
+        self.patch(sendfile, "is_cached", lambda *_: False)
+        self.pump(in_thread=threads)
+        self.transport.flush()
+        self.transport.lose()
+        threads.run()
+        self.assertEqual((self.done, self.reactor.writers), ([GONE], []))
+
+    def test_corked_when_alone(self) -> None:
+        """Full segments are asked for while few are active, and no longer than the body lasts."""
+        calls: list[bool] = []
+        self.patch(Pump, "_cork", lambda pump, corked: calls.append(corked))
+        self.pump(0, 10)
+        self.run_all()
+        Pump.active += 10
+        self.pump(0, 10)
+        Pump.active -= 10
+        self.run_all()
+        self.assertEqual(calls, [True, False, False, False])

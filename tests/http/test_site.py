@@ -1,0 +1,198 @@
+"""Connections: how many, how long, how large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.content.local import LocalFiles
+from pybootd.content.resolver import Resolver
+from pybootd.http.site import DEADLINE, LINGER
+from tests.support.http import Client, Server
+from tests.support.tree import Tree
+
+REQUEST = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class SiteCase(SynchronousTestCase):
+    """A server for one file."""
+
+    def setUp(self) -> None:
+        tree = Tree(self.mktemp())
+        tree.write("small", b"0123456789")
+        self.resolver = Resolver("./root", tree.top, LocalFiles())
+        self.start()
+
+    def start(self, **options: Any) -> None:
+        self.server = Server(self.resolver, **options)
+        server = self.server
+        self.addCleanup(lambda: self.assertEqual(server.reactor.getDelayedCalls(), []))
+        self.addCleanup(server.close)
+
+    def gone(self, client: Client) -> bool:
+        return client.transport.ours.fileno() < 0
+
+
+class DeadlineTests(SiteCase):
+    """No connection lasts for ever."""
+
+    def test_silent(self) -> None:
+        """A client that says nothing is left."""
+        client = self.server.connect()
+        self.server.reactor.advance(DEADLINE - 1)
+        self.assertFalse(self.gone(client))
+        self.server.reactor.advance(1)
+        client.transport.flush()
+        self.assertTrue(self.gone(client))
+
+    def test_dripping_header(self) -> None:
+        """A header has one deadline, however it drips."""
+        client = self.server.connect()
+        self.server.reactor.advance(DEADLINE - 1)
+        for byte in REQUEST[:-10]:
+            if self.gone(client):
+                break
+            client.send(bytes([byte]))
+            self.server.reactor.advance(2)
+        self.assertTrue(client.transport.aborted)
+
+    def test_second_header(self) -> None:
+        """So has the second on a connection, from its own first byte."""
+        client = self.server.connect()
+        self.server.reactor.advance(DEADLINE - 1)
+        self.assertEqual(client.get("/small").status, 200)
+        self.server.reactor.advance(DEADLINE - 1)
+        client.send(REQUEST[:5])
+        self.server.reactor.advance(DEADLINE - 1)
+        client.send(REQUEST[5:])
+        self.assertEqual(client.reply().status, 200)
+        client.send(REQUEST[:5])
+        self.server.reactor.advance(DEADLINE)
+        self.assertTrue(client.transport.aborted)
+
+    def test_kept_alive(self) -> None:
+        """A connection that is not used again is closed, after what is still to be sent."""
+        client = self.server.connect()
+        client.send(REQUEST)
+        self.server.reactor.advance(DEADLINE)
+        self.assertEqual(client.reply().body, b"0123456789")
+        client.transport.flush()
+        self.assertTrue(self.gone(client))
+        self.assertFalse(client.transport.aborted)
+
+    def test_never_taken(self) -> None:
+        """What nobody takes does not keep it for ever."""
+        client = self.server.connect()
+        client.send(REQUEST)
+        self.server.reactor.advance(DEADLINE)
+        self.assertFalse(self.gone(client))
+        self.server.reactor.advance(LINGER)
+        self.assertTrue(client.transport.aborted)
+
+
+class SizeTests(SiteCase):
+    """Requests are small."""
+
+    def answer(self, data: bytes) -> bytes:
+        client = self.server.connect()
+        for begin in range(0, len(data), 4096):
+            if not client.transport.disconnecting:
+                client.send(data[begin : begin + 4096])
+        return client.receive()
+
+    def test_header(self) -> None:
+        """A header without end is refused."""
+        for data in (
+            b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"A: " + b"x" * 100_000 + b"\r\n\r\n",
+            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+            b"GET / HTTP/1.1\r\n" + b"A:\r\n " * 20_000 + b"\r\n",
+        ):
+            answer = self.answer(data)
+            self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 400 "), answer[:60])
+
+    def test_body(self) -> None:
+        """A body is refused before it is read."""
+        for head, status in (
+            (b"GET /small HTTP/1.1\r\nContent-Length: 5", b"413"),
+            (b"HEAD /small HTTP/1.1\r\nContent-Length: 99999999999", b"413"),
+            (b"GET /small HTTP/1.1\r\nTransfer-Encoding: chunked", b"413"),
+            (b"POST /small HTTP/1.1\r\nContent-Length: 5", b"405"),
+            (b"PUT /small HTTP/1.1\r\nTransfer-Encoding: chunked", b"405"),
+        ):
+            client = self.server.connect()
+            client.send(head + b"\r\n\r\n")
+            data = client.receive()
+            self.assertTrue(data.startswith(b"HTTP/1.1 " + status), (head, data))
+            self.assertTrue(self.gone(client), head)
+        self.assertEqual(self.server.events, [])
+
+    def test_not_http(self) -> None:
+        """What is no HTTP is refused, and nothing is logged as an error."""
+        for data in (
+            b"\r\n\r\n\r\n",
+            b"GET\r\n\r\n",
+            b"GET /small\r\n\r\n",
+            b"GET /small HTTP/9\r\n\r\n",
+            b"GET /small HTTP/1.1\r\nno colon\r\n\r\n",
+            b"GET /small HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            b"GET /small HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+            b"GET /small HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"GET /small HTTP/1.1\r\nA: b\x00\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
+            bytes(range(256)) * 10 + b"\r\n\r\n",
+        ):
+            answer = self.answer(data)
+            self.assertFalse(answer.startswith(b"HTTP/1.1 200"), data)
+            self.assertFalse(answer.startswith(b"HTTP/1.1 5"), data)
+
+
+class CeilingTests(SiteCase):
+    """Connections are bounded, in all and for each client."""
+
+    def test_oldest_waiting_goes(self) -> None:
+        """At the ceiling the one goes that has waited longest, so that a flood of silence locks nobody out."""
+        self.start(connections=3)
+        first, second, third = (self.server.connect(f"192.0.2.{number}") for number in range(3))
+        self.assertEqual(first.get("/small").status, 200)
+        fourth = self.server.connect("192.0.2.4")
+        self.assertEqual([self.gone(client) for client in (first, second, third)], [False, True, False])
+        self.assertEqual(fourth.get("/small").status, 200)
+
+    def test_served_stay(self) -> None:
+        """Who is being served stays; if all are, the new one is turned away."""
+        self.start(connections=2)
+        clients = [self.server.connect(f"192.0.2.{number}") for number in range(2)]
+        for client in clients:
+            self.server.site.busy(client.channel)
+        self.assertFalse(self.server.site.make_room("192.0.2.9"))
+        self.server.site.waiting(clients[0].channel)
+        self.assertTrue(self.server.site.make_room("192.0.2.9"))
+        self.assertEqual([self.gone(client) for client in clients], [True, False])
+
+    def test_per_client(self) -> None:
+        """One client has its own ceiling, and pays for it with its own connections."""
+        self.start(connections=10, connections_per_client=2)
+        other = self.server.connect("192.0.2.9")
+        first, second, third = (self.server.connect("192.0.2.1") for _ in range(3))
+        self.assertEqual([self.gone(each) for each in (other, first, second, third)], [False, True, False, False])
+        for client in (second, third):
+            self.server.site.busy(client.channel)
+        self.assertFalse(self.server.site.make_room("192.0.2.1"))
+        second.close()
+        self.assertTrue(self.server.site.make_room("192.0.2.1"))
+
+    def test_counted_down(self) -> None:
+        """Connections that ended do not count."""
+        self.start(connections=2, connections_per_client=2)
+        for _ in range(5):
+            client = self.server.connect()
+            client.get("/small")
+            client.close()
+        self.assertEqual((self.server.site._channels, self.server.site._clients), (set(), {}))
+
+    def test_ipv6(self) -> None:
+        """A client by IPv6 is served; one by IPv4 through an IPv6 socket is recognised."""
+        self.assertEqual(self.server.connect("2001:db8::1").get("/small").status, 200)
+        self.assertEqual(str(self.server.connect("::ffff:192.0.2.7").channel.address), "192.0.2.7")
