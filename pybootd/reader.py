@@ -34,11 +34,11 @@ from pybootd.ini import Document, Entry, Section, parse
 from pybootd.origin import Origin, Problem
 
 NOT_YET: Collection[tuple[str, str]] = {
-    ("status", ""),
-    ("templates", ""),
-    ("tftpd", "upload"),
     ("httpd", "tls_certificate"),
     ("httpd", "tls_key"),
+    ("limits", "upload_size"),
+    ("status", ""),
+    ("tftpd", "upload"),
 }
 """Options (or whole sections) of which the service is not there yet: never ignored, always refused."""
 
@@ -274,7 +274,8 @@ class _Reading:
         """What is left belongs to a plugin, or is a mistake."""
         for name, section in sections.items():
             if name in self.plugins:
-                pairs = self._pairs(section, str.lower, str)
+                pairs = list(self._pairs(section, str.lower, str))
+                self._origins |= {(name, option): entry.origin for entry, option, _ in pairs}
                 yield name, {option: text for _, option, text in pairs}
             else:
                 self._problem(section.origin, f"unknown section; {coherence.nearest(name, self._known())}")

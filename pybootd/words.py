@@ -33,7 +33,7 @@ _SIZE = re.compile(r"([0-9]{1,12})\s*([kmgt]?)(i?b)?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _INTERFACE = re.compile(r"[^\s/\0]{1,15}")
-_STORE = re.compile(r"memory|sqlite:.+|postgres(ql)?://.+|[a-z][a-z0-9_-]*:.*")
+_STORE = re.compile(r"memory|sqlite:.+|postgres(ql)?://.+|(?!sqlite:|postgres(ql)?:)[a-z][a-z0-9_-]*:.*")
 _URL_PATH = re.compile(r"[!-~]*")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:(?:-[0-9A-Fa-f]{2}){0,5}|(?::[0-9A-Fa-f]{2}){0,5})")
 _UUID = re.compile(r"[0-9A-Fa-f]{2,8}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){0,3}(-[0-9A-Fa-f]{1,12})?|[0-9A-Fa-f]{32}")
@@ -119,8 +119,14 @@ def filled(words: str) -> str:
 def listed(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
     """Several of these, separated by C{;} or C{,}; nothing means none."""
 
+    def parse_one(word: str, text: str) -> T:
+        try:
+            return parse(word)
+        except ValueError as error:
+            raise ValueError(str(error) if word == text else f'"{word}": {error}') from None
+
     def parse_all(text: str) -> tuple[T, ...]:
-        return tuple(parse(word.strip()) for word in re.split("[;,]", text) if word.strip())
+        return tuple(parse_one(word.strip(), text) for word in re.split("[;,]", text) if word.strip())
 
     return parse_all
 
@@ -275,7 +281,7 @@ def masked_mac(text: str) -> Masked:
     value, slash, bits = text.partition("/")
     if not _MAC.fullmatch(value) or not (slash or len(value) == 17):
         raise ValueError("not a hardware address; write e.g. AA-BB-CC-DD-EE-FF, or AA-BB-CC/24 for the first 24 bits")
-    return _masked(value, bits, MAC_BITS)
+    return _masked(value, bits if slash else str(MAC_BITS), MAC_BITS)
 
 
 def masked_uuid(text: str) -> Masked:
@@ -285,12 +291,12 @@ def masked_uuid(text: str) -> Masked:
         raise ValueError(
             "not a UUID; write e.g. 77aabbcc-1122-3344-5566-778899aabbcc, or 77aabbcc/32 for the first 32 bits"
         )
-    return _masked(value, bits, UUID_BITS)
+    return _masked(value, bits if slash else str(UUID_BITS), UUID_BITS)
 
 
 def _masked(text: str, bits: str, width: int) -> Masked:
     digits = text.replace("-", "").replace(":", "")
-    count = whole(0, width)(bits) if bits else width
+    count = whole(0, width)(bits)
     if count > len(digits) * 4:
         raise ValueError(f"has {len(digits) * 4} bits, fewer than its mask of {count}")
     value = int(digits, 16) << (width - len(digits) * 4)
@@ -307,7 +313,7 @@ def variable(text: str) -> str:
 
 def pattern(words: str) -> str:
     """Which names of files a filter or template is for; a C{/} or C{./} before it means nothing."""
-    return text(re.sub(r"^(\.?[/\\])+", "", words))
+    return filled(re.sub(r"^(\.?[/\\])+", "", words))
 
 
 def architecture(text: str) -> tuple[bool, int | None]:
