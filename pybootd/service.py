@@ -40,7 +40,8 @@ from pybootd.interfaces import IAccessControl, IFileSource, ILeaseStore
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Lease, State
 from pybootd.leases.table import LeaseTable
-from pybootd.machine import Machines, mac_text
+from pybootd.machine import Firmware, Machines, mac_text
+from pybootd.net.advertisement import Advertiser, advertiser
 from pybootd.net.interfaces import interfaces, name_servers
 from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.tcp import bind_tcp
@@ -224,6 +225,7 @@ class DhcpService(Service):
         self._access = _access(shared)
         self._ports: dict[int, DatagramPort] = {}
         self._neighbours: dict[int, Neighbours] = {}
+        self._advertiser: Advertiser | None = None
         self._dhcp: Dhcp | None = None
 
     def bind(self) -> None:
@@ -236,8 +238,15 @@ class DhcpService(Service):
         for number in wanted:
             sock = bind_udp(str(bootpd.address), number, what)
             self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
-        served = {network.interface for network in self._settings.networks if network.interface}
-        self._neighbours = neighbours([one for one in self._interfaces if one.index in served], self._shared.reactor)
+        indexes = {network.interface for network in self._settings.networks if network.interface}
+        served = [one for one in self._interfaces if one.index in indexes]
+        self._neighbours = neighbours(served, self._shared.reactor)
+        if bootpd.router_advertisement:
+            self._advertiser = advertiser(served, self._is_ipxe, self._shared.reactor)
+
+    def _is_ipxe(self, mac: str) -> bool:
+        machine = self._shared.machines.get(mac)
+        return machine is not None and machine.firmware is Firmware.IPXE
 
     def _receiver(self, port: int) -> Callable[[bytes, tuple[str, int], int, int], None]:
         def receive(data: bytes, source: tuple[str, int], destination: int, interface: int) -> None:
@@ -281,6 +290,8 @@ class DhcpService(Service):
         )
         for neighbour in self._neighbours.values():
             neighbour.start()
+        if self._advertiser is not None:
+            self._advertiser.start()
         for port in self._ports.values():
             port.start()
         for network in self._settings.networks:
@@ -306,6 +317,8 @@ class DhcpService(Service):
             port.stop()
         for neighbour in self._neighbours.values():
             neighbour.stop()
+        if self._advertiser is not None:
+            self._advertiser.stop()
         return self._store.close()
 
 

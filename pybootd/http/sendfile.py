@@ -105,9 +105,14 @@ class Pump:
         if not self._registered:
             self._registered = True
             return
-        if self._fd < 0 and self._timer is not None:
+        if self._fd >= 0 or self._timer is None:
+            return
+        try:
             self._fd = os.dup(self._transport.getHandle().fileno())
-            self._advance()
+        except OSError as error:
+            self._finish(f"The file cannot be sent: {error.strerror}")
+            return
+        self._advance()
 
     def stopProducing(self) -> None:
         """The transport has lost its connection."""
