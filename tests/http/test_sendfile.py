@@ -156,6 +156,13 @@ class PumpTests(SynchronousTestCase):
                 self.transport.flush()
             self.assertIn(sentence, str(self.done))
 
+    def test_no_descriptor_left(self) -> None:
+        """Without a descriptor for the socket it fails in a sentence."""
+        self.pump()
+        with patch("os.dup", side_effect=OSError(errno.EMFILE, "Too many open files")):
+            self.transport.flush()
+        self.assertEqual(self.done, ["The file cannot be sent: Too many open files"])
+
     def test_connection_lost(self) -> None:
         """A connection that ends, seen by the transport or by the reactor, ends it once."""
         pump = self.pump()
