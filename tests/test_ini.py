@@ -119,6 +119,8 @@ class ParseTests(SynchronousTestCase):
             theirs.read_file(text.replace("\r", "\n").split("\n"))
         except Error:
             return
+        if any("]" in name or "[" in name for name in theirs.sections()):
+            return  # here a section's name ends at its first bracket
         document = parse(text, "x.ini")
         if not document.problems:
             ours = {s.origin.section: [(e.name, e.text) for e in s.entries] for s in document.sections}
