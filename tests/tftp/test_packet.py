@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import contextlib
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,7 +84,7 @@ class RequestTests(SynchronousTestCase):
     @given(st.binary(max_size=600), st.sampled_from((b"", b"\0\1", b"\0\2", b"\0\5")))
     def test_anything(self, noise: bytes, start: bytes) -> None:
         """No datagram raises anything but MalformedPacket."""
-        with suppress(MalformedPacket):
+        with contextlib.suppress(MalformedPacket):
             decode_request(start + noise)
         decode_error(start + noise)
         packet.opcode(start + noise)
