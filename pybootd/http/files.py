@@ -8,7 +8,7 @@ the resolver and nothing else; what it gets is a file or a sentence in plain tex
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import Request
+from twisted.web.http import RESPONSES, Request
 
 from pybootd.content.content import Content
 from pybootd.errors import ContentError, Forbidden, NotFound
@@ -127,14 +127,12 @@ class FileRequest(Request):
 
     def process(self) -> None:
         if self.method not in (b"GET", b"HEAD"):
-            self.setHeader(b"Allow", b"GET, HEAD")
-            self._say(405, "Only GET and HEAD are served here")
+            self._say(405, "Only GET and HEAD are served here", b"Allow: GET, HEAD")
             return
         refusal = self.channel.site.admit(self.channel.address)
         if refusal is not None:
             # a challenge belongs to it (RFC 9110 11.6.1), and the address is the only credential
-            self.setHeader(b"WWW-Authenticate", b'Address realm="pybootd"')
-            self._refuse(401, refusal)
+            self._refuse(401, refusal, b'WWW-Authenticate: Address realm="pybootd"')
             return
         try:
             self._name = name_of(self.uri)
@@ -168,14 +166,15 @@ class FileRequest(Request):
         fields = self.requestHeaders.getRawHeaders
         conditions = Conditions(*(_last(fields(name)) for name in _CONDITIONAL))
         selection = select(content, conditions)
-        self._head(content, selection)
+        head = self._head(selection.status, selection.length, self._description(content, selection))
         if self.method == b"HEAD" or selection.length == 0:
             content.body.close()
+            self.channel.write(head)
             self.finish()
             return
         self._content = content
         self._begin(content, selection)
-        self._deliver(content, selection)
+        self._deliver(head, content, selection)
 
     def _missing(self, failure: Failure) -> None:
         self._asked = None
@@ -188,35 +187,52 @@ class FileRequest(Request):
 
     # The answer
 
-    def _head(self, content: Content, selection: Selection) -> None:
-        """Everything before the body, for every status that is about the file."""
-        set_header = self.responseHeaders.setRawHeaders
-        self.setResponseCode(selection.status)
-        self._common(selection.length)
-        if content.etag is not None:
-            set_header(b"ETag", [b'"%s"' % content.etag.encode()])
-        if content.modified is not None:
-            set_header(b"Last-Modified", [date(int(content.modified))])
-        if selection.status == 304:
-            self.responseHeaders.removeHeader(b"Content-Length")
-            return
-        set_header(b"Content-Type", [type_of(self._name)])
-        if content.seekable and content.size is not None:
-            set_header(b"Accept-Ranges", [b"bytes"])
-        if selection.range is not None:
-            set_header(b"Content-Range", [selection.range])
+    def _head(self, status: int, length: int | None, description: Iterable[bytes]) -> bytes:
+        """
+        A header, ready to be written.  All of its bytes are ours, or were checked where they came in.
 
-    def _deliver(self, content: Content, selection: Selection) -> None:
+        @param description: lines about what is sent.
+        """
+        self.startedWriting = 1
+        now = int(self.channel.site.reactor.seconds())
+        lines = [
+            b"%s %d %s\r\nServer: pybootd\r\nDate: %s" % (self.clientproto, status, RESPONSES[status], date(now)),
+            *description,
+        ]
+        if length is not None and status != 304:
+            lines.append(b"Content-Length: %d" % length)
+        elif length is None and self.clientproto == b"HTTP/1.1" and self.method != b"HEAD":
+            self.chunked = 1
+            lines.append(b"Transfer-Encoding: chunked")
+        if not self.channel.persistent:
+            lines.append(b"Connection: close")
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
+
+    def _description(self, content: Content, selection: Selection) -> Iterator[bytes]:
+        """What there is to say about a file."""
+        if content.etag is not None:
+            yield b'ETag: "%s"' % content.etag.encode("ascii")
+        if content.modified is not None:
+            yield b"Last-Modified: " + date(int(content.modified))
+        if selection.status != 304:
+            yield b"Content-Type: " + type_of(self._name)
+            if content.seekable and content.size is not None:
+                yield b"Accept-Ranges: bytes"
+        if selection.range is not None:
+            yield b"Content-Range: " + selection.range
+
+    def _deliver(self, head: bytes, content: Content, selection: Selection) -> None:
         """Send the body by the cheapest way that there is for it."""
         body, begin, end, length = content.body, selection.begin, selection.end, selection.length
         if length is not None and length <= SMALL:
             data = body.read(begin, length)
             if data is not None:
-                self.write(data)
+                self.channel.write(head + data)
                 self._progress(len(data))
                 self._done(None)
                 return
-        self.write(b"")  # the header, at once
+        self.channel.write(head)
         file = body.fileno()
         site = self.channel.site
         if file is not None and end is not None and sendfile.AVAILABLE and not self.isSecure():
@@ -261,9 +277,9 @@ class FileRequest(Request):
             self._tell_end(str(error))
             self._say(503, str(error))
 
-    def _refuse(self, status: int, reason: str) -> None:
+    def _refuse(self, status: int, reason: str, *fields: bytes) -> None:
         self._publish(Refused, message=f"HTTP {printable(self.uri)}", reason=reason, setting="")
-        self._say(status, reason)
+        self._say(status, reason, *fields)
 
     def _break(self, failure: Failure) -> None:
         """A mistake of ours."""
@@ -273,21 +289,12 @@ class FileRequest(Request):
         elif not (self._gone or self.startedWriting or self.finished):
             self._say(500, "The server failed")
 
-    def _say(self, status: int, text: str) -> None:
+    def _say(self, status: int, text: str, *fields: bytes) -> None:
         """Answer with a sentence."""
         body = f"{text}\n".encode("utf-8", "replace")
-        self.setResponseCode(status)
-        self._common(len(body))
-        self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-        self.write(body)
+        head = self._head(status, len(body), (*fields, b"Content-Type: text/plain; charset=utf-8"))
+        self.channel.write(head if self.method == b"HEAD" else head + body)
         self.finish()
-
-    def _common(self, length: int | None) -> None:
-        set_header = self.responseHeaders.setRawHeaders
-        set_header(b"Server", [b"pybootd"])
-        set_header(b"Date", [date(int(self.channel.site.reactor.seconds()))])
-        if length is not None:
-            set_header(b"Content-Length", [b"%d" % length])
 
     # Events
 

@@ -24,7 +24,7 @@ from pybootd.events import Bus
 from pybootd.http.files import FileRequest
 from pybootd.machine import Machine, Machines
 
-DEADLINE = 30
+DEADLINE = 30.0
 """Seconds for a whole header from its first byte, and for the time between two requests."""
 
 LINGER = 15.0
@@ -38,14 +38,14 @@ class Channel(HTTPChannel):
     """
     One connection.
 
-    @ivar address: the client's, if it is one of IPv4.
-    @ivar idle: no request of it is being answered.
+    @ivar host: the client's address.
+    @ivar address: the same, if it is one of IPv4.
     """
 
     transport: Any
     factory: Site
     requestFactory = FileRequest
-    timeOut = DEADLINE
+    timeOut: Any = DEADLINE
     totalHeadersSize = 16384
     maxHeaders = 100
 
@@ -56,7 +56,9 @@ class Channel(HTTPChannel):
         except ValueError:
             self.address = None
         self._header_begun = False
-        self._linger: IDelayedCall | None = None
+        self._closing = False
+        self._deadline: float | None = None
+        self._timer: IDelayedCall | None = None
         self.site = self.factory
         self.site.opened(self)
         super().connectionMade()
@@ -66,9 +68,27 @@ class Channel(HTTPChannel):
         """The machine that has this address now."""
         return None if self.address is None else self.site.machines.at(self.address)
 
-    def callLater(self, period: float, function: Callable[[], object]) -> IDelayedCall:
-        """Timers of this connection run in the site's reactor."""
-        return self.site.reactor.callLater(period, function)  # type: ignore[no-any-return]
+    def setTimeout(self, period: float | None) -> float | None:
+        """
+        Have L{timeoutConnection} called in so many seconds, or not at all.
+
+        As in L{twisted.protocols.policies.TimeoutMixin}; but a request only moves a number, and the
+        one timer of a connection looks at it when it fires.
+        """
+        previous, self.timeOut = self.timeOut, period
+        self._deadline = None if period is None else self.site.reactor.seconds() + period
+        if self._timer is None and period is not None:
+            self._timer = self.site.reactor.callLater(period, self._look)
+        return previous  # type: ignore[no-any-return]
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline is not None:
+            left = self._deadline - self.site.reactor.seconds()
+            if left > 0:
+                self._timer = self.site.reactor.callLater(left, self._look)
+            else:
+                self.timeoutConnection()
 
     def resetTimeout(self) -> None:
         """Bytes have come.  The first of a header starts its deadline; no other moves it."""
@@ -92,17 +112,19 @@ class Channel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         """Close it: at once where a header dripped, else after what is left to be sent."""
-        if self._header_begun:
+        if self._header_begun or self._closing:
             self.transport.abortConnection()
         else:
-            self._linger = self.callLater(LINGER, self.transport.abortConnection)
+            self._closing = True
+            self.setTimeout(LINGER)
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.site.closed(self)
-        if self._linger is not None and self._linger.active():
-            self._linger.cancel()
         super().connectionLost(reason)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _refuse_body(self) -> None:
         """Nothing here wants a body, and none is read: the answer comes before it, and the end after."""
