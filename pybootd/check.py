@@ -85,15 +85,15 @@ def _problem(origin: Origin, what: str, wrote: object) -> Finding:
 def _dhcp(
     config: Config, interfaces: Sequence[HostInterface], name_servers: Sequence[IPv4Address]
 ) -> Iterator[Finding]:
+    proxy = config.bootpd.mode == "proxy"
+    ports = f"{config.bootpd.port} and 4011" if proxy else str(config.bootpd.port)
+    yield _fact(f"DHCP: {'proxy' if proxy else 'server'} on {config.bootpd.address}, UDP port {ports}")
     try:
         networks = settings_from(config, interfaces, name_servers).networks
     except EnvironmentProblem as error:
         yield Finding(Kind.PROBLEM, str(error))
         return
-    proxy = config.bootpd.mode == "proxy"
     names = {one.index: one.name for one in interfaces}
-    ports = f"{config.bootpd.port} and 4011" if proxy else str(config.bootpd.port)
-    yield _fact(f"DHCP: {'proxy' if proxy else 'server'} on {config.bootpd.address}, UDP port {ports}")
     for network in networks:
         yield _fact(f"  {_described(network, names, proxy)}")
         if network.origin == config.origin("bootpd", "pool_start"):
