@@ -141,8 +141,8 @@ class LimitsConfig:
 
     transfers: int = option(words.whole(1, 100_000), 1024)
     """TFTP transfers at once."""
-    transfers_per_client: int = option(words.whole(1, 100_000), 16)
-    """Of them, to one address."""
+    transfers_per_client: int = option(words.whole(1, 100_000), 512)
+    """Of them, to one address: many machines may stand behind one."""
     connections: int = option(words.whole(1, 100_000), 1000)
     """HTTP connections at once."""
     connections_per_client: int = option(words.whole(1, 100_000), 300)

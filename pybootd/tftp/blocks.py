@@ -10,6 +10,7 @@ than one of them.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from struct import pack
 
 from pybootd.content.content import Body
@@ -48,10 +49,22 @@ class Run:
     @ivar first: the number of the first block.
     @ivar count: how many there are.
     @ivar packets: each of them.
-    @ivar acks: the ACK that each of them will bring.
     """
 
-    __slots__ = ("_blksize", "_cut", "_memory", "_slices", "_view", "acks", "count", "first", "key", "packets", "readers", "shape")
+    __slots__ = (
+        "_acks",
+        "_blksize",
+        "_cut",
+        "_memory",
+        "_slices",
+        "_view",
+        "count",
+        "first",
+        "key",
+        "packets",
+        "readers",
+        "shape",
+    )
 
     def __init__(self, blksize: int, length: int) -> None:
         stride = blksize + 4
@@ -63,7 +76,7 @@ class Run:
         self.packets = [self._view[at : at + stride] for at in range(0, stride * length, stride)]
         self._slices = [packet[4:] for packet in self.packets]
         self._cut = -1
-        self.acks: list[bytes] = []
+        self._acks: list[bytes | None] | None = None
         self.first = self.count = self.readers = 0
         self.key: tuple[int, int, int, int] | None = None
 
@@ -76,7 +89,7 @@ class Run:
         self._memory[3::stride] = packed[1::2]
         self.first = first
         self.count = 0
-        self.acks = [b"\0\4" + packed[at : at + 2] for at in range(0, len(packed), 2)]
+        self._acks = None
         if self._cut >= 0:
             self.packets[self._cut] = self._view[self._cut * stride : (self._cut + 1) * stride]
             self._cut = -1
@@ -91,16 +104,20 @@ class Run:
         slices = self._slices[: -(-length // self._blksize) or 1]
         if os.preadv(fd, slices, offset, flags) < length:
             return False
-        self._filled(length)
+        self._filled(length, length < self._blksize * len(self.packets))
         return True
 
-    def copy(self, data: bytes) -> None:
-        """Fill from memory."""
+    def copy(self, data: bytes, ends: bool) -> None:
+        """
+        Fill from memory.
+
+        @param ends: the file ends with this.
+        """
         size = self._blksize
         for at in range(0, len(data), size):
             piece = data[at : at + size]
             self._slices[at // size][: len(piece)] = piece
-        self._filled(len(data))
+        self._filled(len(data), ends)
 
     def part(self, at: int, count: int) -> memoryview:
         """So many packets from the one with index C{at}, in one piece."""
@@ -108,11 +125,17 @@ class Run:
         last = at + count - 1
         return self._view[begin : last * (self._blksize + 4) + len(self.packets[last])]
 
-    def _filled(self, length: int) -> None:
-        """The short block that ends the file, an empty one included, ends the run."""
+    def acks(self) -> Sequence[bytes | None]:
+        """The ACK that each of them will bring; None for the last, behind which nothing lies ready."""
+        if self._acks is None:
+            self._acks = [b"\0\4" + packet[2:4] for packet in self.packets[: self.count - 1]]
+            self._acks.append(None)
+        return self._acks
+
+    def _filled(self, length: int, ends: bool) -> None:
         whole, rest = divmod(length, self._blksize)
         self.count = whole
-        if whole < len(self.packets):
+        if ends:  # by a short block, if only an empty one
             self.packets[whole] = self.packets[whole][: 4 + rest]
             self._cut = whole
             self.count += 1
@@ -231,7 +254,7 @@ class Blocks:
             return False
         if len(data) < length:
             raise SourceFailed("the file became shorter while it was being sent")
-        run.copy(data)
+        run.copy(data, length < self._blksize * self._length)
         return True
 
     def _streamed_run(self, block: int) -> Run | None:
@@ -239,11 +262,12 @@ class Blocks:
         data, wanted = self._streamed(offset)
         if data is None:
             return None
-        if len(data) < wanted:
+        ends = len(data) < wanted
+        if ends:
             self.last = block + len(data) // self._blksize
         run = self._runs.fresh(self._blksize, self._length)
         run.number(block)
-        run.copy(data)
+        run.copy(data, ends)
         return run
 
     def _streamed(self, offset: int) -> tuple[bytes | None, int]:

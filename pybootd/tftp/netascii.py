@@ -51,3 +51,17 @@ class NetasciiBody:
 def convert(text: bytes) -> bytes:
     """A piece of a Unix text as netascii."""
     return text.replace(b"\r", b"\r\0").replace(b"\n", b"\r\n")
+
+
+class Restorer:
+    """Makes a Unix text of netascii, piece by piece."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What the next piece comes to; a CR at its end waits for what follows it."""
+        piece = self._held + piece
+        self._held = b"\r" if piece.endswith(b"\r") else b""
+        piece = piece[: len(piece) - len(self._held)]
+        return piece.replace(b"\r\n", b"\n").replace(b"\r\0", b"\r")

@@ -7,52 +7,49 @@ C{single_port} all share the server's.  What a name means is the resolver's busi
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address
-from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, Protocol
 
-from attrs import define, evolve
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from attrs import evolve
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from pybootd.config import LimitsConfig, TftpdConfig
 from pybootd.content.content import Content
-from pybootd.content.resolver import Resolver
-from pybootd.errors import Forbidden, MalformedPacket, NotFound, PybootdError
-from pybootd.events import (
-    Bus,
-    FileAsked,
-    FileMissing,
-    Refused,
-    TransferBegun,
-    TransferEnded,
-    TransferFailed,
-    TransferProgress,
-)
+from pybootd.errors import ContentError, Forbidden, MalformedPacket, NotFound
+from pybootd.events import Bus
 from pybootd.machine import Firmware, Machine, Machines
+from pybootd.net.link import Link, link
 from pybootd.text import printable
 from pybootd.tftp import packet
+from pybootd.tftp.blocks import Runs
+from pybootd.tftp.hub import Hub, hub
 from pybootd.tftp.netascii import NetasciiBody
-from pybootd.tftp.options import Agreement, Ceilings, negotiate
-from pybootd.tftp.packet import ErrorCode, Request
-from pybootd.tftp.sender import Sender
-from pybootd.tftp.session import WINDOWS_A_TURN, Session
-from pybootd.tftp.transfer import State, Transfer
+from pybootd.tftp.options import Ceilings, negotiate
+from pybootd.tftp.packet import ErrorCode
+from pybootd.tftp.sender import Offload, Sender
+from pybootd.tftp.session import Session
+from pybootd.tftp.transfer import Transfer
+from pybootd.tftp.upload import Refusal, Uploads, UploadSession
+from pybootd.tftp.visit import Visit, Visits
 from pybootd.throttle import Throttle
 
 SWEEP = 0.01
 """Seconds between looks at the deadlines of all transfers: one timer for all is much cheaper than one for each."""
 
-PROGRESS = 0.5
-"""Seconds between two reports of one transfer's progress."""
+AFRESH = 2.0
+"""Seconds after which the same request from a client that had answered is no repetition: it starts again."""
 
-SEND_BUFFER = 512 << 10
+PATIENCE = 60.0
+"""Seconds that a file's source may take to say whether it has it."""
+
+SEND_BUFFER = 4 << 20
+"""Bytes, for a socket that all transfers share."""
 
 FIRMWARE = (Firmware.PXE, Firmware.IPXE, Firmware.RASPBERRY_PI, Firmware.UNKNOWN)
 """Clients some of which cannot put IP fragments together."""
@@ -63,22 +60,19 @@ Admit = Callable[[IPv4Address], "str | None"]
 """Says why an address is not served, or None: it is."""
 
 
-@define(eq=False)
-class Running:
-    """A session and what is told of it."""
+class Resolver(Protocol):
+    """What a name means; see L{pybootd.content.resolver.Resolver}."""
 
-    session: Session
-    channel: Channel
-    name: str
-    mac: str
-    number: int
-    begun: float
-    told: float
-    told_bytes: int = 0
+    def resolve(self, name: bytes | str, machine: Machine | None) -> Content | Deferred[Content]:
+        """@raise ContentError: (or as a Failure) it cannot be had."""
 
 
 class Tftp:
-    """Everything but the socket on the well-known port."""
+    """
+    Everything but the socket on the well-known port.
+
+    @ivar main: that socket, once it is bound; refusals leave from it.
+    """
 
     log = Logger()
 
@@ -93,318 +87,259 @@ class Tftp:
         *,
         admit: Admit = lambda address: None,
         time: Callable[[], float] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """@param time: seconds since the epoch, for events; the reactor's clock if not given."""
+        """
+        @param time: seconds since the epoch, for events; the reactor's clock if not given.
+        @param clock: seconds from whenever, for transfers.
+        """
         self._config = config
-        self._limits = limits
         self._resolver = resolver
         self._machines = machines
         self._bus = bus
         self._reactor = reactor
         self._admit = admit
         self._time = time or reactor.seconds
-        self._sender = Sender()
+        self._clock = clock
+        self._hub: Hub = hub(reactor, clock)
+        self._runs = Runs()
+        self._offload = Offload()
         self._ceilings = Ceilings(config.blocksize, config.max_blocksize, config.max_windowsize)
-        self._running: dict[tuple[str, int], Running] = {}
-        self._asked: dict[tuple[str, int], bytes] = {}
-        self._clients: dict[str, int] = {}
-        self._mtus: dict[int, int] = {}
+        self._visits = Visits(limits.transfers, limits.transfers_per_client)
+        self._uploads = Uploads(config.upload, limits.upload_size) if config.upload is not None else None
+        self._links: dict[int, Link] = {}
         self._sweeping: Any = None
-        self._malformed = Throttle(reactor.seconds)
-        self.main: socket.socket | None = None
-        """The server's own socket, once it is bound: refusals leave from it."""
+        self._throttle = Throttle(clock)
+        self._main: socket.socket | None = None
+
+    @property
+    def main(self) -> socket.socket | None:
+        return self._main
+
+    @main.setter
+    def main(self, sock: socket.socket) -> None:
+        self._main = sock
+        if self._config.single_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     # requests
 
     def received(self, data: bytes, source: tuple[str, int], destination: int = 0, interface: int = 0) -> None:
-        """A datagram arrived at the server's port."""
-        running = self._running.get(source)
+        """
+        A datagram arrived at the server's port.
+
+        @param destination: the address it was sent to; 0: not known.
+        @param interface: the index of the interface where it came in; 0: not known.
+        """
         kind = packet.opcode(data)
-        if kind not in (packet.RRQ, packet.WRQ):
-            if running is not None and self._config.single_port:
-                running.session.receive(data)
-            elif kind != packet.ERROR and self._malformed.admits(source[0]):
-                # nothing is said to an ERROR, or two servers would never stop (RFC 1350 2)
-                self._refuse(source, ErrorCode.UNKNOWN_TID, "no such transfer")
+        if kind in (packet.RRQ, packet.WRQ):
+            self._requested(data, source, destination, interface)
             return
+        visit = self._visits.at(source)
+        if visit is not None and visit.session is not None and visit.session.shares:
+            visit.session.receive(data, self._clock())
+        elif kind != packet.ERROR and self._throttle.admits(source[0]):
+            # nothing is said to an ERROR, or two servers would never stop (RFC 1350 2)
+            self._refuse(source, destination, ErrorCode.UNKNOWN_TID, "no such transfer")
+
+    def _requested(self, data: bytes, source: tuple[str, int], destination: int, interface: int) -> None:
+        way = self._link(interface)
+        if destination and (destination == way.broadcast or destination >> 29 == 7):
+            return  # RFC 1123 4.2.3.5: a request to everybody is nobody's
         try:
             request = packet.decode_request(data)
         except MalformedPacket as error:
-            if self._malformed.admits(source[0]):
+            if self._throttle.admits(source[0]):
                 self.log.warn("a datagram from {source} is no request: {reason}", source=source[0], reason=str(error))
             return
-        self._asked_for(request, source, destination, interface)
-
-    def _asked_for(self, request: Request, source: tuple[str, int], destination: int, interface: int) -> None:
-        if self._asked.get(source) == request.name:
-            return  # a duplicate: the first one's answer is on its way, and repeated if it is lost
-        running = self._running.get(source)
-        if running is not None:
-            if running.name == request.name.decode("utf-8", "surrogateescape"):
-                return
-            running.session.close("the client asked for another file from the same port")
-        address = IPv4Address(source[0])
-        machine = self._machines.at(address)
-        name = request.name.decode("utf-8", "surrogateescape")
-        self._bus.publish(FileAsked(self._time(), _mac(machine), address, "tftp", name))
-        refusal = self._refusal(request, address)
+        now = self._clock()
+        before = self._visits.at(source)
+        if before is not None:
+            if before.request.name == request.name and not (before.answered and now - before.begun > AFRESH):
+                return  # a repetition: the answer is on its way, and sent again if it is lost
+            before.close("the client asked anew from the same port")
+            self._visits.remove(before)
+        machine = self._machines.at(IPv4Address(source[0]))
+        visit = Visit(request, source, machine, now, destination, interface, self._bus, self._time)
+        visit.tell_asked()
+        refusal = self._refusal(visit)
         if refusal is not None:
-            self._bus.publish(Refused(self._time(), _mac(machine), address, printable(name), refusal[1], ""))
-            self._refuse(source, *refusal)
+            visit.tell_refused(refusal[1])
+            self._refuse(source, destination, *refusal)
             return
-        self._asked[source] = request.name
-        try:
-            found = self._resolver.resolve(request.name, machine)
-        except Exception:
-            self._missing(Failure(), request, source)
-            return
-        if isinstance(found, Deferred):
-            found.addCallback(self._begin, request, source, destination, interface)
-            found.addErrback(self._missing, request, source)
-        else:
-            self._begin(found, request, source, destination, interface)
-
-    def _refusal(self, request: Request, address: IPv4Address) -> tuple[int, str] | None:
-        """Why the request is refused before its name is even looked at."""
+        self._visits.add(visit)
         if request.write:
-            return ErrorCode.ACCESS_VIOLATION, "this server is read-only"
+            self._take(visit)
+        else:
+            self._find(visit)
+
+    def _refusal(self, visit: Visit) -> tuple[int, str] | None:
+        """Why a request is refused before its name is even looked at."""
+        request = visit.request
+        if request.write and self._uploads is None:
+            return ErrorCode.ACCESS_VIOLATION, "this server takes no files"
         if request.mode not in ("octet", "netascii"):
             return ErrorCode.ILLEGAL_OPERATION, f"no mode {printable(request.mode, 20)}; ask for octet"
-        reason = self._admit(address)
+        reason = self._admit(IPv4Address(visit.client[0]))
         if reason is not None:
             return ErrorCode.ACCESS_VIOLATION, reason
-        if self._clients.get(str(address), 0) >= self._limits.transfers_per_client:
-            return ErrorCode.UNDEFINED, "too many transfers of this client at once; try again"
-        if len(self._running) + len(self._asked) >= self._limits.transfers and not self._evict():
+        if not self._visits.make_room(visit.client[0]):
             return ErrorCode.UNDEFINED, "too many transfers at once; try again"
         return None
 
-    def _evict(self) -> bool:
-        """End the oldest transfer whose client never answered: invented clients must not keep out real ones."""
-        for running in self._running.values():
-            if running.session.transfer.state is State.ASKED:
-                running.session.close("the client never answered, and others wait")
-                return True
-        return False
+    def _refuse(self, client: tuple[str, int], source: int, code: int, reason: str) -> None:
+        if self._main is not None:
+            with suppress(OSError):  # then the client asks again
+                Sender(self._main, client, self._offload, 0, source).send(packet.error(code, reason))
 
-    def _missing(self, failure: Failure, request: Request, source: tuple[str, int]) -> None:
-        self._asked.pop(source, None)
-        name = request.name.decode("utf-8", "surrogateescape")
-        if failure.check(PybootdError):
-            reason = failure.getErrorMessage()
+    def _find(self, visit: Visit) -> None:
+        """Look the file up, however long its source takes to say whether it has it."""
+        try:
+            found = self._resolver.resolve(visit.request.name, visit.machine)
+        except Exception:
+            self._missing(Failure(), visit)
+            return
+        if isinstance(found, Deferred):
+            visit.wanted = found
+            found.addTimeout(PATIENCE, self._reactor)
+            found.addCallback(self._found, visit)
+            found.addErrback(self._missing, visit)
         else:
-            self.log.failure("cannot serve {name}", failure, name=printable(name))
-            reason = "internal error"
-        machine = self._machines.at(IPv4Address(source[0]))
-        self._bus.publish(
-            FileMissing(self._time(), _mac(machine), IPv4Address(source[0]), "tftp", name, printable(reason))
-        )
-        code = next((code for kind, code in _TROUBLE.items() if failure.check(kind)), ErrorCode.UNDEFINED)
-        self._refuse(source, code, reason)
+            self._begin(found, visit)
 
-    def _refuse(self, source: tuple[str, int], code: int, reason: str) -> None:
-        if self.main is not None:
-            with contextlib.suppress(OSError):
-                self.main.sendto(packet.error(code, reason), source)
+    def _found(self, content: Content, visit: Visit) -> None:
+        visit.wanted = None
+        if self._visits.at(visit.client) is visit:
+            self._begin(content, visit)
+        else:
+            content.body.close()
+
+    def _missing(self, failure: Failure, visit: Visit) -> None:
+        visit.wanted = None
+        self._visits.remove(visit)
+        if failure.check(CancelledError):
+            return  # the client or the server went on
+        if failure.check(ContentError):
+            reason = failure.getErrorMessage()
+        elif failure.check(TimeoutError):
+            reason = "the file's source does not answer"
+        else:
+            self.log.failure("cannot serve {name}", failure, name=printable(visit.request.name))
+            reason = "internal error"
+        visit.tell_missing(reason)
+        code = next((code for kind, code in _TROUBLE.items() if failure.check(kind)), ErrorCode.UNDEFINED)
+        self._refuse(visit.client, visit.destination, code, reason)
 
     # transfers
 
-    def _begin(
-        self, content: Content, request: Request, source: tuple[str, int], destination: int, interface: int
-    ) -> None:
-        self._asked.pop(source, None)
-        size = content.size
+    def _begin(self, content: Content, visit: Visit) -> None:
+        request = visit.request
         if request.mode == "netascii":
-            content, size = evolve(content, body=NetasciiBody(content.body), size=None), None
-        machine = self._machines.at(IPv4Address(source[0]))
-        mtu = self._mtu(interface)
-        ceilings = self._ceilings
-        if machine is None or machine.firmware in FIRMWARE:
-            ceilings = ceilings.below(mtu)
-        agreement = negotiate(request.options, ceilings, size)
+            content = evolve(content, body=NetasciiBody(content.body), size=None)
+        agreement = negotiate(request.options, self._ceilings_for(visit), content.size)
         try:
-            channel = self._channel(destination)
+            sock, sender = self._way(visit)
         except OSError as error:
             content.body.close()
-            self.log.error("no socket for a transfer: {reason}", reason=error.strerror)
-            self._refuse(source, ErrorCode.UNDEFINED, "the server is at its limit; try again")
+            self._no_socket(visit, error)
             return
-        now = self._reactor.seconds()
-        last = None if size is None else size // agreement.blksize + 1
-        transfer = Transfer(agreement, last, now, timeout=self._config.timeout, retries=self._config.retries)
-        session = Session(
-            transfer, agreement, content, channel.socket, source, self, self._sender, self._reactor.seconds, mtu
-        )  # fmt: skip
-        name = request.name.decode("utf-8", "surrogateescape")
-        running = Running(session, channel, name, _mac(machine), self._bus.number(), self._time(), now)
-        self._running[source] = running
-        self._clients[source[0]] = self._clients.get(source[0], 0) + 1
-        self._tell_begun(running, agreement)
-        channel.serve(session)
-        session.pump()
+        transfer = Transfer(agreement, None, self._clock(), timeout=self._config.timeout, retries=self._config.retries)
+        session = Session(transfer, agreement, content, self._runs, sender, sock, self._hub, self)
+        visit.session = session
+        visit.tell_begun(content.source, content.size, agreement)
+        session.pump(self._clock())
         self._sweep()
 
-    def _channel(self, destination: int) -> Channel:
-        if self._config.single_port and self.main is not None:
-            return Channel(self.main, self._reactor, shared=True)
+    def _take(self, visit: Visit) -> None:
+        """Take a file from the client."""
+        request, uploads = visit.request, self._uploads
+        if uploads is None:
+            return  # such requests were refused before
+        asked = request.options.get("tsize")
+        try:
+            upload = uploads.open(request.name, asked)
+        except Refusal as refusal:
+            self._visits.remove(visit)
+            visit.tell_refused(str(refusal))
+            self._refuse(visit.client, visit.destination, refusal.code, str(refusal))
+            return
+        size = packet.number(asked, 0, uploads.limit) if asked is not None else None
+        agreement = negotiate(request.options, self._ceilings_for(visit), size)
+        try:
+            sock, sender = self._way(visit)
+        except OSError as error:
+            upload.drop()
+            self._no_socket(visit, error)
+            return
+        netascii = request.mode == "netascii"
+        session = UploadSession(agreement, upload, netascii, sender, sock, self._hub, self, self._config.timeout)
+        visit.session = session
+        visit.tell_begun(str(upload.path), size, agreement)
+        session.pump(self._clock())
+        self._sweep()
+
+    def _ceilings_for(self, visit: Visit) -> Ceilings:
+        firmware = visit.machine.firmware if visit.machine is not None else Firmware.UNKNOWN
+        if firmware in FIRMWARE and "msftwindow" not in visit.request.options:
+            return self._ceilings.below(self._link(visit.interface).mtu)
+        return self._ceilings
+
+    def _way(self, visit: Visit) -> tuple[socket.socket | None, Sender]:
+        """A socket for a transfer (None where it shares the server's), and what sends through it."""
+        mtu = self._link(visit.interface).mtu
+        if self._config.single_port and self._main is not None:
+            return None, Sender(self._main, visit.client, self._offload, mtu, visit.destination)
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            own = str(IPv4Address(destination)) if destination else str(self._config.address or "0.0.0.0")
-            sock.bind((own, 0))
+            own = IPv4Address(visit.destination) if visit.destination else self._config.address
+            sock.bind((str(own or "0.0.0.0"), 0))
         except OSError:
             sock.close()
             raise
-        return Channel(sock, self._reactor)
+        return sock, Sender(sock, visit.client, self._offload, mtu)
 
-    def _mtu(self, interface: int) -> int:
-        """Bytes of the largest packet on an interface; Ethernet's where that cannot be told."""
-        if interface not in self._mtus:
-            try:
-                name = socket.if_indextoname(interface)
-                self._mtus[interface] = int(Path(f"/sys/class/net/{name}/mtu").read_text())
-            except (OSError, ValueError):
-                self._mtus[interface] = 1500
-        return self._mtus[interface]
+    def _no_socket(self, visit: Visit, error: OSError) -> None:
+        self._visits.remove(visit)
+        if self._throttle.admits("no socket"):
+            self.log.error("no socket for a transfer: {reason}; raise the limit of open files", reason=error.strerror)
+        self._refuse(visit.client, visit.destination, ErrorCode.UNDEFINED, "the server is at its limit; try again")
 
-    def writable(self, session: Session) -> None:
-        """The session's socket is full: go on when it is not."""
-        running = self._running.get(session.client)
-        if running is not None:
-            running.channel.wait_writable(session)
+    def _link(self, interface: int) -> Link:
+        found = self._links.get(interface)
+        if found is None:
+            found = self._links[interface] = link(interface)
+        return found
 
-    def ended(self, session: Session, failure: str) -> None:
+    def ended(self, session: Session | UploadSession, failure: str) -> None:
         """A session is over."""
-        running = self._running.get(session.client)
-        if running is None or running.session is not session:
-            return
-        del self._running[session.client]
-        running.channel.close()
-        left = self._clients.get(session.client[0], 1) - 1
-        if left:
-            self._clients[session.client[0]] = left
-        else:
-            self._clients.pop(session.client[0], None)
-        self._tell_ended(running, failure)
+        visit = self._visits.at(session.client)
+        if visit is not None and visit.session is session:
+            self._visits.remove(visit)
+            visit.tell_ended(failure, self._clock())
 
     def stop(self) -> None:
         """End every transfer."""
-        for running in tuple(self._running.values()):
-            running.session.close("the server stops")
+        for visit in self._visits:
+            visit.close("the server stops")
         if self._sweeping is not None and self._sweeping.active():
             self._sweeping.cancel()
+        self._hub.close()
 
     def _sweep(self) -> None:
         if self._sweeping is None or not self._sweeping.active():
             self._sweeping = self._reactor.callLater(SWEEP, self._swept)
 
     def _swept(self) -> None:
-        now = self._reactor.seconds()
-        for running in tuple(self._running.values()):
-            if running.session.transfer.deadline <= now:
-                running.session.expire(now)
-            if now - running.told >= PROGRESS:
-                running.told = now
-                self._tell_progress(running)
-        if self._running:
+        self._hub.look()  # what waits there may be later than its deadline only because we are
+        now = self._clock()
+        for visit in self._visits:
+            session = visit.session
+            if session is not None:
+                if session.transfer.deadline <= now:
+                    session.expire(now)
+                elif session.blocked and session.shares:
+                    session.writable(now)
+                visit.tell_progress(now)
+        if len(self._visits):
             self._sweep()
-
-    # telling
-
-    def _tell_begun(self, running: Running, agreement: Agreement) -> None:
-        content = running.session.content
-        address = IPv4Address(running.session.client[0])
-        self._bus.publish(
-            TransferBegun(
-                running.begun, running.mac, address, "tftp", running.number, running.name, content.source, content.size,
-                str(agreement),
-            )
-        )  # fmt: skip
-
-    def _tell_progress(self, running: Running) -> None:
-        arrived = running.session.arrived
-        if arrived != running.told_bytes and self._bus.listening:
-            running.told_bytes = arrived
-            address = IPv4Address(running.session.client[0])
-            self._bus.publish(TransferProgress(self._time(), running.mac, address, running.number, arrived))
-
-    def _tell_ended(self, running: Running, failure: str) -> None:
-        now, address = self._time(), IPv4Address(running.session.client[0])
-        arrived = running.session.arrived
-        head = (now, running.mac, address, "tftp", running.number, running.name, arrived)
-        if failure:
-            self._bus.publish(TransferFailed(*head, failure, running.session.transfer.probe))
-        else:
-            self._bus.publish(TransferEnded(*head, now - running.begun, running.session.resent))
-
-
-@implementer(IReadDescriptor, IWriteDescriptor)
-class Channel:
-    """A transfer's socket in the reactor; with a shared one the server's own port does the reading."""
-
-    def __init__(self, sock: socket.socket, reactor: Any, shared: bool = False) -> None:
-        self.socket = sock
-        self._reactor = reactor
-        self._shared = shared
-        self._session: Session | None = None
-
-    def serve(self, session: Session) -> None:
-        """Hand everything that the client sends to this session."""
-        self._session = session
-        if not self._shared:
-            self._reactor.addReader(self)
-
-    def wait_writable(self, session: Session) -> None:
-        """Call the session when the socket takes more."""
-        if self._shared:
-            self._reactor.callLater(SWEEP, session.pump)
-        else:
-            self._reactor.addWriter(self)
-
-    def close(self) -> None:
-        """The transfer is over."""
-        self._session = None
-        if not self._shared:
-            self._reactor.removeReader(self)
-            self._reactor.removeWriter(self)
-            self.socket.close()
-
-    def fileno(self) -> int:
-        return self.socket.fileno()
-
-    def logPrefix(self) -> str:
-        return "TFTP transfer"
-
-    def connectionLost(self, reason: object) -> None:
-        if self._session is not None:
-            self._session.close("the socket was lost")
-
-    def doWrite(self) -> None:
-        self._reactor.removeWriter(self)
-        if self._session is not None:
-            self._session.pump()
-
-    def doRead(self) -> None:
-        for _ in range(WINDOWS_A_TURN):
-            try:
-                data, source = self.socket.recvfrom(2048)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                continue  # an ICMP error: the client is gone, or will ask again
-            session = self._session
-            if session is None:
-                return
-            if source == session.client:
-                session.receive(data)
-            elif packet.opcode(data) != packet.ERROR:
-                # RFC 1350 4: a stranger is told so, and the transfer goes on
-                with contextlib.suppress(OSError):
-                    self.socket.sendto(packet.error(ErrorCode.UNKNOWN_TID, "unknown transfer"), source)
-            if self._session is None:
-                return
-
-
-def _mac(machine: Machine | None) -> str:
-    return machine.mac if machine is not None else ""

@@ -1,8 +1,7 @@
 """
-Datagrams out: whole windows in one system call where the kernel can cut them (UDP_SEGMENT, Linux 4.18).
+Datagrams to one client: a whole run of blocks in one call where the kernel cuts it (UDP_SEGMENT, Linux 4.18).
 
-Blocks of one size behind one another, each with its header, leave as one message; kernel or network adapter make
-packets of it.  Where that is refused, the same packets go one by one at once, and it is not tried again.
+Where kernel or network adapter refuse, the same packets go one by one at once, and it is not tried again.
 """
 
 from __future__ import annotations
@@ -10,69 +9,121 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
-from collections.abc import Sequence
+from contextlib import suppress
+from struct import pack
 
 from twisted.logger import Logger
 
+from pybootd.net.udp import IP_PKTINFO
+from pybootd.tftp import packet
+from pybootd.tftp.blocks import Run
+
 SOL_UDP = 17
 UDP_SEGMENT = 103
-SEGMENTS = 64
-"""Packets in one call: what older kernels take."""
-LONGEST = 65507
-"""Bytes in one call: a UDP payload's limit, before it is cut."""
 
-_REFUSALS = {errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
-_SIZE = struct.Struct("@H")
+HEADERS = 28
+"""Bytes of IPv4 and UDP before each datagram."""
+
+UNKNOWN_TRANSFER = packet.error(packet.ErrorCode.UNKNOWN_TID, "unknown transfer")
+
+Ancillary = list[tuple[int, int, bytes]]
+
+_REFUSED = (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT)
+_LOST = (errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM, errno.ECONNREFUSED)
+"""What a way may suffer from for a while: as if the datagram were lost, so that the timer sends it again."""
 
 
-class Sender:
-    """Sends runs of packets, and remembers what the system refuses."""
+class Offload:
+    """Whether the kernel cuts runs into datagrams; one for the process."""
 
     log = Logger()
 
-    def __init__(self, segments: bool = os.uname().sysname == "Linux") -> None:
-        self._segments = segments
+    def __init__(self, usable: bool = os.uname().sysname == "Linux") -> None:
+        self.usable = usable
 
-    def send(self, sock: socket.socket, packets: Sequence[bytes], client: tuple[str, int], mtu: int) -> int:
+    def refused(self, error: OSError) -> None:
+        """The system cannot do it, whoever the client is."""
+        if self.usable:
+            self.usable = False
+            self.log.info(
+                "UDP segmentation offload is refused ({reason}): blocks are sent one by one", reason=error.strerror
+            )
+
+
+class Sender:
+    """
+    The way to one client.
+
+    @ivar client: its address and port.
+    """
+
+    __slots__ = ("_ancillary", "_mtu", "_offload", "_segments", "_socket", "client")
+
+    def __init__(
+        self, sock: socket.socket, client: tuple[str, int], offload: Offload, mtu: int, source: int = 0
+    ) -> None:
         """
-        Send packets in order; all but the last are of one size.
-
-        @param mtu: of the way to the client: larger packets are not cut but fragmented.
-        @return: how many have left; fewer than all when the socket takes no more for now.
+        @param mtu: of the way; larger packets are not cut but fragmented.
+        @param source: the address to send from, for a socket that has several; 0: the socket's own.
         """
-        size = len(packets[0])
-        if len(packets) > 1 and self._segments and size + 28 <= mtu:
-            return self._run(sock, packets, client, size)
-        return _singly(sock, packets, client)
+        self.client = client
+        self._socket = sock
+        self._offload = offload
+        self._mtu = mtu
+        self._segments = True
+        self._ancillary: Ancillary = []
+        if source and IP_PKTINFO:
+            self._ancillary.append((socket.IPPROTO_IP, IP_PKTINFO, pack("!4xI4x", source)))
 
-    def _run(self, sock: socket.socket, packets: Sequence[bytes], client: tuple[str, int], size: int) -> int:
-        most = min(SEGMENTS, LONGEST // size)
-        control = [(SOL_UDP, UDP_SEGMENT, _SIZE.pack(size))]
-        sent = 0
-        while sent < len(packets):
-            run = packets[sent : sent + most]
-            try:
-                # one packet alone needs no cutting, and some kernels refuse to cut it
-                sock.sendmsg(run, control if len(run) > 1 else [], 0, client)
-            except BlockingIOError:
-                return sent
-            except OSError as error:
-                if error.errno not in _REFUSALS:
-                    raise
-                self._segments = False
-                self.log.info(
-                    "segmentation offload is refused ({reason}): packets are sent one by one", reason=error.strerror
-                )
-                return sent + _singly(sock, packets[sent:], client)
-            sent += len(run)
-        return sent
+    def send(self, datagram: bytes | memoryview) -> bool:
+        """
+        Send one packet.
 
-
-def _singly(sock: socket.socket, packets: Sequence[bytes], client: tuple[str, int]) -> int:
-    for sent, packet in enumerate(packets):
+        @return: False where the socket takes no more for now.
+        @raise OSError: this will not get better.
+        """
         try:
-            sock.sendto(packet, client)
+            if self._ancillary:
+                self._socket.sendmsg((datagram,), self._ancillary, 0, self.client)
+            else:
+                self._socket.sendto(datagram, self.client)
         except BlockingIOError:
-            return sent
-    return len(packets)
+            return False
+        except OSError as error:
+            if error.errno not in _LOST:
+                raise
+        return True
+
+    def turn_away(self, datagram: bytes, stranger: tuple[str, int]) -> None:
+        """RFC 1350 4: who writes to another's transfer is told so, unless by an ERROR; the transfer goes on."""
+        if packet.opcode(datagram) != packet.ERROR:
+            with suppress(OSError):
+                self._socket.sendto(UNKNOWN_TRANSFER, stranger)
+
+    def send_run(self, run: Run, at: int, count: int) -> int:
+        """
+        Send so many packets of a run from the one with index C{at}.
+
+        @return: how many have left; fewer where the socket takes no more for now.
+        @raise OSError: this will not get better.
+        """
+        size = len(run.packets[at])
+        if count > 1 and self._segments and self._offload.usable and size + HEADERS <= self._mtu:
+            try:
+                control = [*self._ancillary, (SOL_UDP, UDP_SEGMENT, pack("=H", size))]
+                self._socket.sendmsg((run.part(at, count),), control, 0, self.client)
+            except BlockingIOError:
+                return 0
+            except OSError as error:
+                if error.errno in _REFUSED:
+                    self._offload.refused(error)
+                elif error.errno == errno.EMSGSIZE:
+                    self._segments = False  # the way is narrower than its first link
+                elif error.errno not in _LOST:
+                    raise
+            else:
+                return count
+        for sent in range(count):
+            if not self.send(run.packets[at + sent]):
+                return sent
+        return count

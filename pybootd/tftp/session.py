@@ -1,156 +1,237 @@
 """
-One transfer at work: its state machine, the file behind it, and the socket that it uses.
+One read transfer at work: its state machine, its blocks, and the socket that carries them.
 
-The state machine says which blocks are due; they are read, put behind their headers and sent here.  Whoever owns
-the session calls L{Session.expire} when its deadline has passed.
+The state machine says what is due; it is looked up among the blocks and sent here.  A client without
+windows, which is most firmware, gets the next block by a shorter way: its ACK is compared with the
+one that is expected, and the packet that lies ready leaves.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from collections.abc import Callable
-from struct import Struct
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from pybootd.content.content import Content
 from pybootd.errors import ContentError
 from pybootd.tftp import packet
+from pybootd.tftp.blocks import Blocks, Run, Runs
+from pybootd.tftp.hub import Hub
 from pybootd.tftp.options import Agreement
+from pybootd.tftp.packet import ErrorCode
 from pybootd.tftp.sender import Sender
 from pybootd.tftp.transfer import State, Transfer
 
-_HEADER = Struct("!HH")
+LARGEST = 1024
+"""Bytes of a client's datagram that are looked at; an ACK has four."""
 
-WINDOWS_A_TURN = 8
-"""Datagrams of one client that are looked at in one wake-up, so that a fast one does not hold up the others."""
+RUNNING = (State.ASKED, State.SENDING)
 
 
 class Owner(Protocol):
-    """Who is told of a session's life."""
+    """Who is told of a session's end."""
 
     def ended(self, session: Session, failure: str) -> None:
         """It is over; C{failure} is empty when the client has the whole file."""
 
-    def writable(self, session: Session) -> None:
-        """The socket takes no more for now: call L{Session.pump} when it does."""
-
 
 class Session:
-    """One client's read transfer."""
+    """
+    One client's read transfer.
+
+    @ivar transfer: how far it has come.
+    @ivar content: the file.
+    @ivar client: address and port.
+    @ivar blocked: the socket takes no more for now; who shares the server's calls L{writable} to try again.
+    """
+
+    __slots__ = (
+        "_acks",
+        "_agreement",
+        "_blocks",
+        "_expected",
+        "_hub",
+        "_index",
+        "_open",
+        "_owner",
+        "_packets",
+        "_sender",
+        "_socket",
+        "_waiting",
+        "blocked",
+        "client",
+        "content",
+        "transfer",
+    )
 
     def __init__(
         self,
         transfer: Transfer,
         agreement: Agreement,
         content: Content,
-        sock: socket.socket,
-        client: tuple[str, int],
-        owner: Owner,
+        runs: Runs,
         sender: Sender,
-        clock: Callable[[], float],
-        mtu: int = 1500,
+        sock: socket.socket | None,
+        hub: Hub,
+        owner: Owner,
     ) -> None:
+        """@param sock: the transfer's own, which the session closes; None where it shares the server's."""
         self.transfer = transfer
         self.content = content
-        self.client = client
+        self.client = sender.client
+        self.blocked = False
         self._agreement = agreement
-        self._blksize = agreement.blksize
-        self._body = content.body
-        self._socket = sock
-        self._owner = owner
+        self._blocks = Blocks(content.body, content.size, agreement.blksize, agreement.widest, runs)
         self._sender = sender
-        self._clock = clock
-        self._mtu = mtu
+        self._socket = sock
+        self._hub = hub
+        self._owner = owner
         self._open = True
         self._waiting = False
+        self._expected: bytes | None = None
+        self._index = 0
+        self._packets: Sequence[memoryview] = ()
+        self._acks: Sequence[bytes | None] = ()
+        if sock is not None:
+            hub.add(sock.fileno(), self)
 
     @property
     def arrived(self) -> int:
         """Bytes that the client has said to have."""
-        blocks = max(0, self.transfer.acked)
-        size = self.content.size
-        sent = blocks * self._blksize
-        return sent if size is None else min(sent, size)
+        sent = max(0, self.transfer.acked) * self._agreement.blksize
+        return sent if self.content.size is None else min(sent, self.content.size)
 
     @property
-    def resent(self) -> int:
-        """Blocks that were sent more than once."""
-        return self.transfer.resent
+    def shares(self) -> bool:
+        """Whether it has no socket of its own."""
+        return self._socket is None
 
-    def receive(self, datagram: bytes) -> None:
+    def readable(self, now: float) -> None:
+        """The transfer's own socket has a datagram: what the hub calls."""
+        sock = self._socket
+        if sock is None:
+            return
+        try:
+            datagram, source = sock.recvfrom(LARGEST)
+        except OSError:
+            return  # a wrong checksum, or an ICMP error: the timer knows better
+        if source != self.client:
+            self._sender.turn_away(datagram, source)
+        elif datagram == self._expected:
+            index = self._index = self._index + 1
+            self._expected = self._acks[index]
+            self.transfer.step(now)
+            # what cannot leave now is as lost: the timer sends it again, or finds out why it cannot
+            with suppress(OSError):
+                sock.sendto(self._packets[index], source)
+        else:
+            self.receive(datagram, now)
+
+    def receive(self, datagram: bytes, now: float) -> None:
         """A datagram from the client."""
         before = self.transfer.acked
-        self.transfer.receive(datagram, self._clock())
+        self.transfer.receive(datagram, now)
         if self.transfer.acked > before:
-            self._body.discard(self.transfer.acked * self._blksize)
-        self.pump()
+            self.content.body.discard(self.transfer.acked * self._agreement.blksize)
+        self.pump(now)
+
+    def writable(self, now: float) -> None:
+        """The socket takes more again."""
+        self.blocked = False
+        self.pump(now)
 
     def expire(self, now: float) -> None:
         """Time has passed."""
         self.transfer.expire(now)
-        self.pump()
+        self.pump(now)
 
-    def pump(self) -> None:
+    def failed(self) -> None:
+        """Something happened that should not, and was reported."""
+        self.fail("internal error")
+
+    def pump(self, now: float) -> None:
         """Send what is due, as far as it is here and the socket takes it."""
-        while self._open:
-            transfer = self.transfer
-            if transfer.state not in (State.ASKED, State.SENDING):
-                self.close("" if transfer.state is State.DONE else transfer.reason)
-                return
-            first, count = transfer.due
-            if not count or self._waiting:
-                return
-            try:
-                packets = self._packets(first, count)
-                if not packets:
-                    return
-                sent = self._sender.send(self._socket, packets, self.client, self._mtu)
-            except ContentError as error:
-                self._fail(packet.ErrorCode.UNDEFINED, str(error))
-                return
-            except OSError as error:
-                self.close(f"cannot send to it: {error.strerror}")
-                return
-            if sent:
-                transfer.sent(sent, self._clock())
-            if sent < len(packets):
-                transfer.socket_waits()
-                self._owner.writable(self)
-                return
+        self._expected = None
+        if self.transfer.state not in RUNNING:
+            self.close(self.transfer.reason)
+            return
+        try:
+            while self._open and not self._waiting and not self.blocked and self._send_run(now):
+                pass
+        except ContentError as error:
+            self.fail(str(error))
+        except OSError as error:
+            self.close(f"cannot send to it: {error.strerror}")
+
+    def fail(self, reason: str) -> None:
+        """End it, and tell the client why."""
+        if self._open:
+            with suppress(OSError):  # then our silence tells it
+                self._sender.send(packet.error(ErrorCode.UNDEFINED, reason))
+            self.close(reason)
 
     def close(self, failure: str) -> None:
         """It is over, in whatever way; idempotent."""
-        if self._open:
-            self._open = False
-            self._body.close()
-            self._owner.ended(self, failure)
+        if not self._open:
+            return
+        self._open = False
+        self._expected = None
+        self._blocks.close()
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            self._hub.remove(sock.fileno())
+            sock.close()
+        self._owner.ended(self, failure)
 
-    def _fail(self, code: int, reason: str) -> None:
-        with contextlib.suppress(OSError):  # then the client learns it by our silence
-            self._socket.sendto(packet.error(code, reason), self.client)
-        self.close(reason)
-
-    def _packets(self, first: int, count: int) -> list[bytes]:
-        """The packets of these blocks; fewer where the file ends or its bytes are not here yet."""
+    def _send_run(self, now: float) -> bool:
+        """Send what is due and lies in one run; @return: whether there may be more."""
+        transfer = self.transfer
+        first, count = transfer.due
+        if not count:
+            return False
         if first == 0:
-            return [self._agreement.oack or b""]
-        size = self._blksize
-        data = self._body.read((first - 1) * size, count * size)
-        if data is None and count > 1:
-            data = self._body.read((first - 1) * size, size)
-            count = 1
-        if data is None:
-            self.transfer.source_waits()
-            self._waiting = True
-            self._body.wait(self._ready)
-            return []
-        whole = len(data) // size
-        if whole < count:
-            self.transfer.last = first + whole
-            whole += 1
-        return [_HEADER.pack(packet.DATA, (first + i) & 0xFFFF) + data[i * size : (i + 1) * size] for i in range(whole)]
+            if self._sender.send(self._agreement.oack or b""):
+                transfer.sent(1, now)
+            else:
+                self._block()
+            return False
+        run = self._blocks.run(first)
+        if run is None:
+            self._wait()
+            return False
+        transfer.last = self._blocks.last
+        at = first - run.first
+        ready = min(count, run.count - at)
+        sent = self._sender.send_run(run, at, ready)
+        if sent:
+            transfer.sent(sent, now)
+        if sent < ready:
+            self._block()
+        elif transfer.steady:
+            self._go_quick(run, at)
+        return sent < count
+
+    def _go_quick(self, run: Run, at: int) -> None:
+        """This packet is out, and nothing is lost: its ACK may take the short way, up to the run's end."""
+        if self._socket is not None:
+            self._packets, self._acks, self._index = run.packets, run.acks(), at
+            self._expected = self._acks[at]
+
+    def _wait(self) -> None:
+        """Go on when the file's source has more."""
+        self._waiting = True
+        self.transfer.source_waits()
+        self.content.body.wait(self._ready)
 
     def _ready(self) -> None:
         self._waiting = False
-        self.pump()
+        if self._open:
+            self.pump(self._hub.clock())
+
+    def _block(self) -> None:
+        """Go on when the socket takes more."""
+        self.blocked = True
+        self.transfer.socket_waits()
+        if self._socket is not None:
+            self._hub.want_write(self._socket.fileno())
