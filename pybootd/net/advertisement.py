@@ -13,11 +13,10 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from pybootd.net.interfaces import Interface
+from pybootd.net.reader import SocketReader
 
 SOLICITATION, ADVERTISEMENT = 133, 134
 ALL_ROUTERS = "ff02::2"
@@ -29,35 +28,16 @@ EMPTY = struct.pack("!BBHBBHII", ADVERTISEMENT, 0, 0, 0, 0, 0, 0, 0)
 """No router, no prefix, nothing to configure."""
 
 
-@implementer(IReadDescriptor)
-class Advertiser:
+class Advertiser(SocketReader):
     """Hears router solicitations, and answers those of machines that boot by iPXE."""
 
     log = Logger()
+    prefix = "router solicitations"
 
     def __init__(self, sock: socket.socket, boots: Callable[[str], bool], reactor: Any) -> None:
         """@param boots: whether the machine with this hardware address is an iPXE just now."""
-        self._socket = sock
+        super().__init__(sock, reactor)
         self._boots = boots
-        self._reactor = reactor
-
-    def start(self) -> None:
-        """Begin to hear."""
-        self._reactor.addReader(self)
-
-    def stop(self) -> None:
-        """Stop, and close."""
-        self._reactor.removeReader(self)
-        self._socket.close()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        return "router solicitations"
-
-    def connectionLost(self, reason: object) -> None:
-        self._socket.close()
 
     def doRead(self) -> None:
         try:

@@ -17,14 +17,19 @@ from typing import Any
 
 from attrs import frozen
 
+from pybootd.errors import EnvironmentProblem
+
 netifaces: Any
 try:
     import netifaces
 except ImportError:
     netifaces = None
 
-RESOLV_CONF = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
-"""The first one names the real servers where the second only knows a stub on this host."""
+RESOLV_CONF = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+"""The second one names the real servers where the first only knows systemd's stub on this host."""
+
+ROUTES = Path("/proc/net/route")
+"""Linux' table of IPv4 routes."""
 
 
 @frozen
@@ -42,7 +47,11 @@ class Interface:
 
 
 def interfaces() -> tuple[Interface, ...]:
-    """Every interface with an IPv4 address beside which others can be given one: no link-local ones, no host routes."""
+    """
+    Every interface with an IPv4 address beside which others can be given one: no link-local ones, no host routes.
+
+    @raise EnvironmentProblem: this host does not tell.
+    """
     return tuple(_useful(_from_netifaces() if netifaces is not None else _from_ip()))
 
 
@@ -55,9 +64,8 @@ def holding(address: IPv4Address, among: Iterable[Interface]) -> tuple[Interface
 def default_interface(among: Sequence[Interface]) -> Interface | None:
     """The interface of the default route."""
     name = ""
-    route = Path("/proc/net/route")
-    if route.exists():
-        rows = (line.split() for line in route.read_text().splitlines()[1:])
+    if ROUTES.exists():
+        rows = (line.split() for line in ROUTES.read_text().splitlines()[1:])
         name = next((row[0] for row in rows if row[1] == "00000000"), "")
     elif netifaces is not None:
         name = netifaces.gateways().get("default", {}).get(netifaces.AF_INET, ("", ""))[1]
@@ -98,7 +106,10 @@ def _from_netifaces() -> Iterable[Interface]:
 
 
 def _from_ip() -> Iterable[Interface]:
-    done = subprocess.run(["ip", "-json", "address"], capture_output=True, check=False, timeout=5)  # noqa: S607
+    try:
+        done = subprocess.run(["ip", "-json", "address"], capture_output=True, check=False, timeout=5)  # noqa: S607
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EnvironmentProblem(f"neither netifaces nor ip tell of this host's interfaces: {error}") from error
     for row in json.loads(done.stdout or b"[]"):
         own = [one for one in row.get("addr_info", []) if one.get("family") == "inet"]
         addresses = [f"{one['local']}/{one['prefixlen']}" for one in own]

@@ -11,41 +11,34 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from pybootd.net import frames
 from pybootd.net.interfaces import Interface
+from pybootd.net.probes import Probes
+from pybootd.net.reader import SocketReader
 
-PROBES_AT_ONCE = 256
-ONLY_ARP = 0x0806
+BURST = 64
+"""Frames read in one wake-up; then others get their turn."""
 
 
-@implementer(IReadDescriptor)
-class Neighbours:
+class Neighbours(SocketReader):
     """The machines on one interface, by their hardware addresses."""
 
     log = Logger()
 
     def __init__(self, interface: Interface, sock: socket.socket, reactor: Any) -> None:
         """@param sock: an AF_PACKET socket that is bound to the interface and hears ARP."""
+        super().__init__(sock, reactor)
         self.interface = interface
-        self._socket = sock
-        self._reactor = reactor
-        self._probes: dict[int, tuple[Deferred[bool], Any]] = {}
-
-    def start(self) -> None:
-        """Begin to hear ARP."""
-        self._reactor.addReader(self)
+        self.prefix = f"ARP on {interface.name}"
+        self._probes = Probes(lambda address: sock.send(frames.arp_probe(interface.mac, address)), reactor)
 
     def stop(self) -> None:
         """Stop, and close; probes under way count as unanswered."""
-        self._reactor.removeReader(self)
-        for address in tuple(self._probes):
-            self._answered(address, False)
-        self._socket.close()
+        super().stop()
+        self._probes.stop()
 
     def send(self, payload: bytes, source: int, source_port: int, target_mac: bytes, target: int, port: int) -> None:
         """
@@ -70,47 +63,18 @@ class Neighbours:
         self._socket.send(frames.arp_announcement(self.interface.mac, address, to))
 
     def probe(self, address: int, seconds: float) -> Deferred[bool]:
-        """
-        Does anybody have this address?
-
-        @return: fires with True when somebody answered, with False when nobody did for so long.
-        """
-        if address in self._probes or len(self._probes) >= PROBES_AT_ONCE:
-            return succeed(False)
-        waiting: Deferred[bool] = Deferred()
-        timer = self._reactor.callLater(seconds, self._answered, address, False)
-        self._probes[address] = waiting, timer
-        try:
-            self._socket.send(frames.arp_probe(self.interface.mac, address))
-        except OSError as error:
-            self.log.warn("cannot probe addresses on {name}: {error}", name=self.interface.name, error=error)
-            self._answered(address, False)
-        return waiting
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        return f"ARP on {self.interface.name}"
-
-    def connectionLost(self, reason: object) -> None:
-        self._socket.close()
+        """Does anybody on this interface have this address?  See L{Probes.probe}."""
+        return self._probes.probe(address, seconds)
 
     def doRead(self) -> None:
-        for _ in range(64):
+        for _ in range(BURST):
             try:
                 frame = self._socket.recv(128)
             except OSError:
                 return
             spoke = frames.arp_sender(frame)
-            if spoke is not None and spoke[1] in self._probes and spoke[0] != self.interface.mac:
-                self._answered(spoke[1], True)
-
-    def _answered(self, address: int, taken: bool) -> None:
-        waiting, timer = self._probes.pop(address)
-        if timer.active():
-            timer.cancel()
-        waiting.callback(taken)
+            if spoke is not None and spoke[0] != self.interface.mac:
+                self._probes.heard(spoke[1])
 
 
 def neighbours(interfaces: Sequence[Interface], reactor: Any) -> dict[int, Neighbours]:
@@ -120,9 +84,9 @@ def neighbours(interfaces: Sequence[Interface], reactor: Any) -> dict[int, Neigh
         if len(interface.mac) != 6:
             continue
         try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(ONLY_ARP))
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)  # hears nothing until it is bound
             sock.setblocking(False)
-            sock.bind((interface.name, ONLY_ARP))
+            sock.bind((interface.name, frames.ETHERTYPE_ARP))
         except (OSError, AttributeError) as error:
             Neighbours.log.info(
                 "no raw frames on {name} ({error}): machines without an address are answered by broadcast, and"

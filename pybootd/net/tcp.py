@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from pybootd.errors import EnvironmentProblem
+from pybootd.net.inherited import inherited
 from pybootd.net.udp import refused
 
 BACKLOG = 1024
@@ -18,6 +19,9 @@ def bind_tcp(address: str, port: int, what: str) -> socket.socket:
     @param what: the line of the configuration that says so, for the message.
     @raise EnvironmentProblem: the port cannot be had; says why.
     """
+    given = inherited(socket.SOCK_STREAM, port, what)
+    if given is not None:
+        return given  # it listens already
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)

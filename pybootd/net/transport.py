@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from pybootd.dhcp.delivery import LIMITED_BROADCAST, Destination, Way
 from pybootd.dhcp.settings import Network
 from pybootd.machine import mac_text
+from pybootd.net.echo import Echo
 from pybootd.net.neighbour import Neighbours
 from pybootd.net.udp import DatagramPort
 from pybootd.throttle import Throttle
@@ -27,24 +28,25 @@ class DhcpTransport:
         neighbours: Mapping[int, Neighbours],
         probe_seconds: float,
         throttle: Throttle,
+        echo: Echo | None = None,
     ) -> None:
         """
         @param ports: by the number that requests know them by.
         @param neighbours: by interface index; none where raw frames cannot be had.
+        @param echo: probes addresses that only relays and routers reach.
         """
         self._ports = ports
         self._neighbours = neighbours
         self._probe_seconds = probe_seconds
         self._throttle = throttle
+        self._echo = echo
 
     def send(self, data: bytes, destination: Destination, network: Network, port: int) -> None:
         """Send one reply; what cannot leave is logged and lost, as datagrams are."""
         try:
             self._send(data, destination, network, port)
         except OSError as error:
-            if self._throttle.admits(destination.address):
-                to = mac_text(destination.chaddr) if destination.chaddr else IPv4Address(destination.address)
-                self.log.error("no answer to {to} could leave: {reason}", to=to, reason=error.strerror)
+            self._lost(destination.chaddr, destination.address, error)
 
     def _send(self, data: bytes, destination: Destination, network: Network, port: int) -> None:
         address, target_port = destination.address, destination.port
@@ -64,9 +66,17 @@ class DhcpTransport:
         """One ARP frame to a client that needs it."""
         neighbours = self._neighbours.get(network.interface)
         if neighbours is not None:
-            neighbours.announce(network.server, chaddr)
+            try:
+                neighbours.announce(network.server, chaddr)
+            except OSError as error:
+                self._lost(chaddr, network.server, error)
+
+    def _lost(self, chaddr: bytes, address: int, error: OSError) -> None:
+        to = mac_text(chaddr) if chaddr else str(IPv4Address(address))
+        if self._throttle.admits(to):
+            self.log.error("no answer to {to} could leave: {reason}", to=to, reason=error.strerror)
 
     def probe(self, network: Network, address: int) -> Deferred[bool] | None:
         """Does anybody have this address?  None where that cannot be asked."""
-        neighbours = self._neighbours.get(network.interface)
-        return neighbours.probe(address, self._probe_seconds) if neighbours is not None else None
+        way = self._neighbours.get(network.interface) if network.interface else self._echo
+        return way.probe(address, self._probe_seconds) if way is not None else None

@@ -16,17 +16,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from pybootd.errors import EnvironmentProblem
+from pybootd.net.inherited import inherited
+from pybootd.net.reader import SocketReader
 
 Receive = Callable[[bytes, tuple[str, int], int, int], None]
 """Takes a datagram, where it came from, the address it was sent to (0 if not known), the interface's index (or 0)."""
 
-IP_PKTINFO = getattr(socket, "IP_PKTINFO", 8 if os.uname().sysname == "Linux" else 0)
+IP_PKTINFO = {"Linux": 8, "Darwin": 26}.get(os.uname().sysname, 0)
+"""Both systems mean the same by it: C{struct in_pktinfo} with the interface's index and two addresses."""
+
 SO_RCVBUFFORCE = 33
+IP_BOUND_IF = 25
+"""What macOS has in place of SO_BINDTODEVICE."""
+
 _ADDRESS = struct.Struct("!I")
 _NATIVE = struct.Struct("@I")
 
@@ -38,21 +43,27 @@ BURST = 64
 """Datagrams read in one wake-up; then others get their turn."""
 
 
-def bind_udp(address: str, port: int, what: str) -> socket.socket:
+def bind_udp(address: str, port: int, what: str, device: str = "") -> socket.socket:
     """
     A bound socket with packet information, for one port of this server's.
 
     @param what: the line of the configuration that says so, for the message.
+    @param device: the interface that it is for, where broadcasts of that one only are to be heard: a socket that is
+        bound to an address of its own hears none at all.
     @raise EnvironmentProblem: the port cannot be had; says why.
     """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | getattr(socket, "SOCK_CLOEXEC", 0))
+    given = inherited(socket.SOCK_DGRAM, port, what)
+    sock = given or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         if IP_PKTINFO:
             sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         _widen(sock)
-        sock.bind((address, port))
+        if device:
+            _bind_to_device(sock, device)
+        if given is None:
+            sock.bind((address, port))
     except OSError as error:
         sock.close()
         raise EnvironmentProblem(refused(error, address, port, "UDP", what)) from None
@@ -61,10 +72,19 @@ def bind_udp(address: str, port: int, what: str) -> socket.socket:
 
 def _widen(sock: socket.socket) -> None:
     """The largest receive buffer that is to be had."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-    except OSError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+    for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+            return
+        except OSError:
+            continue
+
+
+def _bind_to_device(sock: socket.socket, device: str) -> None:
+    if hasattr(socket, "SO_BINDTODEVICE"):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_BOUND_IF, socket.if_nametoindex(device))
 
 
 def refused(error: OSError, address: str, port: int, protocol: str, what: str) -> str:
@@ -101,35 +121,16 @@ def holder_of(port: int, protocol: str) -> str:
     return ""
 
 
-@implementer(IReadDescriptor)
-class DatagramPort:
+class DatagramPort(SocketReader):
     """A bound socket in the reactor."""
 
     log = Logger()
 
     def __init__(self, sock: socket.socket, receive: Receive, reactor: Any) -> None:
-        self._socket = sock
+        super().__init__(sock, reactor)
         self._receive = receive
-        self._reactor = reactor
         self.port: int = sock.getsockname()[1]
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._reactor.addReader(self)
-
-    def stop(self) -> None:
-        """Stop reading, and close."""
-        self._reactor.removeReader(self)
-        self._socket.close()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        return f"UDP {self.port}"
-
-    def connectionLost(self, reason: object) -> None:
-        self._socket.close()
+        self.prefix = f"UDP {self.port}"
 
     def doRead(self) -> None:
         for _ in range(BURST):

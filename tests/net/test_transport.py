@@ -1,0 +1,123 @@
+"""DHCP's way out."""
+
+from __future__ import annotations
+
+import errno
+from ipaddress import IPv4Address
+from typing import Any
+
+from twisted.internet.defer import succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.dhcp.delivery import Destination, Way
+from pybootd.dhcp.settings import Network
+from pybootd.net.transport import DhcpTransport
+from pybootd.throttle import Throttle
+
+SERVER, CLIENT = int(IPv4Address("10.77.0.1")), int(IPv4Address("10.77.0.100"))
+RELAY = int(IPv4Address("10.78.0.1"))
+MACHINE = bytes.fromhex("525400123456")
+
+
+def network(interface: int) -> Network:
+    return Network(
+        first=SERVER & ~0xFF,
+        last=SERVER | 0xFF,
+        server=SERVER,
+        next_server=SERVER,
+        interface=interface,
+        lease_time=86400,
+        options={},
+    )
+
+
+NEAR, FAR = network(2), network(0)
+
+
+class Recorder:
+    """A port, an interface's neighbours, or an echo: keeps what it is told, or fails."""
+
+    def __init__(self, port: int = 67) -> None:
+        self.port = port
+        self.told: list[tuple[Any, ...]] = []
+        self.failing: OSError | None = None
+
+    def send(self, *what: Any) -> None:
+        if self.failing:
+            raise self.failing
+        self.told.append(what)
+
+    announce = send
+
+    def probe(self, *what: Any) -> Any:
+        self.told.append(what)
+        return succeed(True)
+
+
+class TransportTests(SynchronousTestCase):
+    """Which socket carries what."""
+
+    def setUp(self) -> None:
+        self.ports = {67: Recorder(67), 4011: Recorder(4011)}
+        self.neighbours, self.echo = Recorder(), Recorder()
+        self.lines: list[dict[str, Any]] = []
+        self.transport = self.made({2: self.neighbours}, self.echo)
+
+    def made(self, neighbours: Any, echo: Any = None) -> DhcpTransport:
+        transport = DhcpTransport(self.ports, neighbours, 0.5, Throttle(lambda: 0.0, often=2), echo)
+        transport.log = type("Log", (), {"error": lambda _, text, **fields: self.lines.append(fields)})()
+        return transport
+
+    def test_hardware(self) -> None:
+        """A client without an address is sent a frame, from the port that it asked."""
+        self.transport.send(b"x", Destination(Way.HARDWARE, CLIENT, 68, 2, MACHINE), NEAR, 67)
+        self.assertEqual(self.neighbours.told, [(b"x", SERVER, 67, MACHINE, CLIENT, 68)])
+        self.assertEqual(self.ports[67].told, [])
+
+    def test_no_frames(self) -> None:
+        """Where no frames can be sent, everybody on that interface hears it."""
+        self.made({}).send(b"x", Destination(Way.HARDWARE, CLIENT, 68, 2, MACHINE), NEAR, 67)
+        self.assertEqual(self.ports[67].told, [(b"x", ("255.255.255.255", 68), 2, SERVER)])
+
+    def test_broadcast(self) -> None:
+        """A broadcast leaves by the interface of the request only, from the server's address there."""
+        self.transport.send(b"x", Destination(Way.BROADCAST, 0xFFFFFFFF, 68, 2), NEAR, 67)
+        self.assertEqual(self.ports[67].told, [(b"x", ("255.255.255.255", 68), 2, SERVER)])
+
+    def test_relay(self) -> None:
+        """A relay is reached as the routing table says."""
+        self.transport.send(b"x", Destination(Way.ROUTED, RELAY, 67), FAR, 67)
+        self.assertEqual(self.ports[67].told, [(b"x", ("10.78.0.1", 67), 0, 0)])
+
+    def test_second_port(self) -> None:
+        """Who asked port 4011 is answered from there."""
+        self.transport.send(b"x", Destination(Way.ROUTED, CLIENT, 4011, 2), NEAR, 4011)
+        self.assertEqual((len(self.ports[67].told), len(self.ports[4011].told)), (0, 1))
+
+    def test_lost(self) -> None:
+        """What cannot leave is lost, and said, but not for ever."""
+        self.ports[67].failing = self.neighbours.failing = OSError(errno.ENETUNREACH, "Network is unreachable")
+        self.transport.send(b"x", Destination(Way.ROUTED, RELAY, 67), FAR, 67)
+        for _ in range(3):
+            self.transport.send(b"x", Destination(Way.HARDWARE, CLIENT, 68, 2, MACHINE), NEAR, 67)
+            self.transport.announce(NEAR, MACHINE)
+        self.assertEqual([line["to"] for line in self.lines], ["10.78.0.1"] + ["52:54:00:12:34:56"] * 2)
+        self.assertEqual(self.lines[0]["reason"], "Network is unreachable")
+
+    def test_announce(self) -> None:
+        """One machine is told where the server is, if frames can be sent."""
+        self.transport.announce(NEAR, MACHINE)
+        self.made({}).announce(NEAR, MACHINE)
+        self.assertEqual(self.neighbours.told, [(SERVER, MACHINE)])
+
+    def test_probe(self) -> None:
+        """An address near by is asked for by ARP, one behind a relay by echo, with the configured patience."""
+        self.assertIs(self.successResultOf(self.transport.probe(NEAR, CLIENT)), True)
+        self.assertEqual((self.neighbours.told, self.echo.told), ([(CLIENT, 0.5)], []))
+        self.transport.probe(FAR, CLIENT)
+        self.assertEqual(self.echo.told, [(CLIENT, 0.5)])
+
+    def test_no_probe(self) -> None:
+        """Where it cannot be asked, there is nothing to wait for."""
+        bare = self.made({})
+        self.assertEqual((bare.probe(NEAR, CLIENT), bare.probe(FAR, CLIENT)), (None, None))
