@@ -182,7 +182,8 @@ class _Reading:
         return {name: value for name, value in values.items() if value is not _WRONG}
 
     def _origins_of(self, section: Section) -> dict[str, Origin]:
-        return {option: origin for (name, option), origin in self._origins.items() if name == section.name and option}
+        names = [entry.name.lower() for entry in section.entries]
+        return {name: self._origins[section.name, name] for name in names if (section.name, name) in self._origins}
 
     def _once(self, entry: Entry, first: Origin) -> bool:
         if first is not entry.origin:
