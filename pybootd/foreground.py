@@ -19,9 +19,7 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any) -> int:
     @raise PybootdError: it cannot start.
     """
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    reopen = getattr(observer, "reopen", None)
-    if reopen is not None:
-        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(reopen))
+    reopen_on_signal(observer, reactor)
     failed: list[PybootdError] = []
 
     def start() -> None:
@@ -38,3 +36,10 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any) -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+def reopen_on_signal(observer: ILogObserver, reactor: Any) -> None:
+    """SIGUSR1: the log file was moved away; go on in a new one."""
+    reopen = getattr(observer, "reopen", None)
+    if reopen is not None:
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(reopen))

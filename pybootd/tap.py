@@ -18,6 +18,7 @@ from pybootd import logs
 from pybootd.config import Config
 from pybootd.errors import PybootdError
 from pybootd.flags import ServiceOptions
+from pybootd.foreground import reopen_on_signal
 from pybootd.loading import load
 from pybootd.service import BootServer, compose
 
@@ -60,6 +61,10 @@ class Daemon(MultiService):
             parent.setComponent(ILogObserver, self._observer)  # type: ignore[attr-defined]
 
     def startService(self) -> None:
+        if self._observer is not None:
+            from twisted.internet import reactor
+
+            reopen_on_signal(self._observer, reactor)
         try:
             super().startService()
         except PybootdError as error:
