@@ -45,11 +45,14 @@ _SYSLOG = {
     LogLevel.critical: syslog.LOG_CRIT,
 }
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(10), *range(11, 32), *range(127, 160))} | {
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
 }
-"""Whatever got this far unescaped is escaped here, but for the ends of a traceback's lines."""
+"""Whatever got this far unescaped is escaped here."""
+
+_BUT_LINES = {code: shown for code, shown in _CONTROLS.items() if code != ord("\n")}
+"""The same for a traceback, which has lines of its own."""
 
 OWN_NOISE = ("twisted.internet", "twisted.web", "treq")
 """Libraries that announce each connection at the level of info: of no use to the person who watches machines boot."""
@@ -61,7 +64,7 @@ def text_line(event: LogEvent) -> str:
     level = event.get("log_level", LogLevel.info)
     mark = "" if level in (LogLevel.info, LogLevel.debug) else f"{level.name}: "
     failure = event.get("log_failure")
-    trace = "\n" + failure.getTraceback().translate(_CONTROLS).rstrip() if failure is not None else ""
+    trace = "\n" + failure.getTraceback().translate(_BUT_LINES).rstrip() if failure is not None else ""
     return f"{formatTime(event.get('log_time'), '%Y-%m-%d %H:%M:%S')} {mark}{text}{trace}"
 
 
