@@ -208,6 +208,86 @@ class PluginTests(ReadTestCase):
         )
 
 
+ORIGINAL = """
+[logger]
+type = stderr
+level = all
+
+[bootpd]
+access = uuid
+address = 0.0.0.0
+allow_simple_dhcp = enable
+domain = localdomain
+dns = 8.8.8.8;8.8.4.4
+gateway = 192.168.26.1
+set_gateway = on
+lease_time = 86400
+notify = 127.0.0.1:12345;127.0.0.1:12346
+pool_start = 192.168.26.100
+pool_count = 5
+port = 67
+server_name = debian
+timeout = 3
+
+[mac]
+00-1A-2B-3C-4D-5E = disable
+00-1A-2B/24 = enabled
+
+[static_dhcp]
+00-1A-2B-3C-4D-5F = 192.168.26.20
+
+[uuid]
+01234567-89AB-CDEF-0123-456789ABCDEF = high
+
+[http]
+location = 127.0.0.1:8080
+pxe = /boot
+dhcp = /linux
+timeout = 2
+always_check = low
+
+[buggy_clients]
+00-1A-2B/24 = on
+
+[bootfile]
+default = pxelinux.0
+00007 = bootx64.efi
+
+[tftpd]
+root = ^/images
+blocksize = 512
+timeout = 2.0
+
+[httpd]
+port = 8000
+root = ./images
+check_ip = false
+
+[filters]
+pxelinux.cfg/* = ./pxe.cfg
+startup.cfg = [./current]
+kernel = /srv/{filename}
+"""
+"""Every section and option of the original, as its users wrote them."""
+
+
+class OriginalTests(ReadTestCase):
+    """A configuration of the original works unchanged."""
+
+    def test_loads(self) -> None:
+        """Every section, option, word and form of value is known."""
+        config = read(ORIGINAL)
+        self.assertEqual(config.logger.level, "debug")
+        self.assertEqual((config.bootpd.servername, config.access_timeout), ("debian", 2.0))
+        self.assertEqual(config.bootpd.notify, (("127.0.0.1", 12345), ("127.0.0.1", 12346)))
+        self.assertEqual(config.tftpd.root, "/var/lib/pybootd/images")
+        self.assertEqual(len(config.filters), 3)
+
+    def test_warnings(self) -> None:
+        """It hears which of its sections decide nothing."""
+        self.assertEqual([warning.split(": ")[1] for warning in read(ORIGINAL).warnings], ["[mac]", "[http]"])
+
+
 class MistakeTests(ReadTestCase):
     """What is wrong is said, all of it, with what would be right."""
 
