@@ -36,9 +36,7 @@ from pybootd.origin import Origin, Problem
 NOT_YET: Collection[tuple[str, str]] = {
     ("httpd", "tls_certificate"),
     ("httpd", "tls_key"),
-    ("limits", "upload_size"),
     ("status", ""),
-    ("tftpd", "upload"),
 }
 """Options (or whole sections) of which the service is not there yet: never ignored, always refused."""
 
