@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from math import inf
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -96,10 +97,7 @@ def _release(store: Any, known: Sequence[Lease], who: str) -> int:
     if not fitting:
         raise EnvironmentProblem(f"{printable(who)} has no lease")
     now = time.time()
-    claims = [
-        Claim(Lease(one.address, one.key, State.RELEASED, now, one.client_id, one.uuid, one.hostname), fresh=False)
-        for one in fitting
-    ]
+    claims = [Claim(evolve(lease, state=State.RELEASED, expires=now), fresh=False) for lease in fitting]
     _result(store.commit(claims))
     for lease in fitting:
         print(f"{IPv4Address(lease.address)} is given back by {mac_text(lease.key)}")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from pybootd.content.content import Content
     from pybootd.events import Event
-    from pybootd.leases.lease import Claim, Lease
+    from pybootd.leases.lease import Allotment, Claim, Lease
     from pybootd.machine import Machine
 
 
@@ -190,19 +190,23 @@ class ILeaseStore(Interface):
         @raise StoreError: (as a Failure) nothing of this group counts.
         """
 
-    def find(key: bytes) -> "Lease | None | Deferred[Lease | None]":
+    def find(key: bytes) -> "Sequence[Lease] | Deferred[Sequence[Lease]]":
         """
-        A machine that this server does not know: does the store know it?  (Shared stores;
-        others return None, for they told all they know when they were opened.)
+        A machine that this server does not know: what does the store know of it?  Asked of
+        shared stores only; others told all they know when they were opened.
+
+        @return: the machine's leases, the oldest first.
+        @raise StoreError: (as a Failure) the store cannot be asked now.
         """
 
-    def reserve(first: int, count: int) -> "Sequence[range] | Deferred[Sequence[range]]":
+    def reserve(first: int, count: int) -> "Allotment | Deferred[Allotment]":
         """
-        Which addresses of the pool may this server offer to new machines?  A store that
-        is not shared: all of them.  A shared one takes a slice for this server.
+        Which addresses of a pool may this server offer to new machines?  Asked when it
+        begins, and of a shared store again when few are left: it takes a further slice for this server.
 
         @param first: the pool's first address, as an integer.
         @param count: how many addresses the pool has.
+        @raise StoreError: (as a Failure) the store cannot be asked now.
         """
 
     def close() -> "Deferred[None]":

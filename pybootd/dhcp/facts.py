@@ -45,6 +45,9 @@ class Facts:
     booted: bool = False
     """The machine has shown itself as a boot client before."""
 
+    writable: bool = True
+    """Whether the lease store can be written; without it nothing is promised beyond what it holds."""
+
     attempt: int = 0
     """How many identical requests came just before this one, answered in vain."""
 
@@ -91,6 +94,15 @@ class Situation:
     def may_have(self, address: int) -> bool:
         """Whether the configuration leaves this address to this machine."""
         return self.settings.reserved.get(address, self.key) == self.key
+
+    def lease_time(self, address: int) -> int:
+        """Seconds for which the address can be promised now; 0 where the lease store does not allow it."""
+        if self.facts.writable:
+            return self.network.lease_time
+        lease = self.facts.lease
+        if lease is None or lease.address != address or lease.state is not State.BOUND:
+            return 0
+        return int(max(0, min(lease.expires - self.facts.now, self.network.lease_time)))
 
     @property
     def hostname(self) -> str:

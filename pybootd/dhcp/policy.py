@@ -193,7 +193,7 @@ def _release(situation: Situation) -> Decision:
     lease, facts = situation.facts.lease, situation.facts
     if lease is None or lease.address != situation.request.ciaddr or lease.state is not State.BOUND:
         return situation.silent(f"it releases {dotted(situation.request.ciaddr)}, which is not its own")
-    given_back = Lease(lease.address, lease.key, State.RELEASED, facts.now, lease.client_id, lease.uuid, lease.hostname)
+    given_back = evolve(lease, state=State.RELEASED, expires=facts.now)
     situation.note("address", f"{dotted(lease.address)} is given back")
     return Decision(claim=Claim(given_back, fresh=False), release=True, trace=tuple(situation.trace))
 
@@ -225,6 +225,9 @@ _RULES: dict[Kind, Callable[[Situation], Decision]] = {
 def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
     """An OFFER, an ACK or a BOOTP reply, and the lease that it promises."""
     file = ""
+    if not situation.lease_time(address):
+        origin = situation.settings.origin("leases", "store")
+        return situation.silent("the lease store cannot be written, so no lease can be promised", origin)
     if situation.request.boots:
         choice = situation.choose_file()
         if not choice.file:
@@ -232,6 +235,8 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
         file = choice.file
     reply = _reply(situation, type, address, file)
     situation.note("answer", type.name)
+    if not situation.facts.writable:
+        return Decision(replies=(reply,), trace=tuple(situation.trace))
     if type is MessageType.OFFER and not situation.quirk.binds:
         return Decision(replies=(reply,), offer=address, trace=tuple(situation.trace))
     return Decision(replies=(reply,), claim=_claim(situation, type, address), trace=tuple(situation.trace))
@@ -242,7 +247,7 @@ def _claim(situation: Situation, type: MessageType, address: int) -> Claim:
     expires = inf if type is MessageType.BOOTP else situation.facts.now + situation.network.lease_time
     uuid = request.uuid or (lease.uuid if lease is not None else b"")
     hostname = situation.hostname or request.hostname
-    bound = Lease(address, situation.key, State.BOUND, expires, request.client_id, uuid, hostname)
+    bound = Lease(address, situation.key, State.BOUND, expires, uuid, hostname)
     return Claim(bound, fresh=lease is None or lease.address != address or lease.state is not State.BOUND)
 
 
@@ -253,7 +258,7 @@ def _reply(situation: Situation, type: MessageType, address: int, file: str) -> 
         situation.network,
         address=address,
         server=situation.server,
-        lease_time=situation.network.lease_time if address and type is not MessageType.BOOTP else 0,
+        lease_time=situation.lease_time(address) if address and type is not MessageType.BOOTP else 0,
         boot_file=file,
         boot_file_size=situation.facts.boot_file_size,
         hostname=situation.hostname,

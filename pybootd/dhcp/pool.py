@@ -1,17 +1,27 @@
 """
 Which address a new machine gets.
 
-Addresses never used come first, in order; with C{reclaim} the one whose lease ended longest ago comes after them.
-Constant cost, however many leases there are.  Pure: time is an argument.
+Addresses never used come first, in order.  A machine keeps its address after its lease has ended, and after it gave it
+back: by default for ever (C{reclaim = never}); with C{reclaim = expired}, when no unused address is left, the one whose
+lease ended longest ago goes to the next new machine.  The cost does not depend on how many leases there are.
+
+Pure: time is an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from heapq import heapify, heappop, heappush
+from bisect import bisect
+from collections.abc import Callable, Collection, Iterable
+from heapq import heappop, heappush, heapreplace
+from math import ceil, inf
 
 from pybootd.leases.lease import Lease, State
-from pybootd.leases.table import LeaseTable
+from pybootd.leases.table import OFFER_SECONDS, LeaseTable
+
+PLACES = 24
+"""Bits for a place in a pool, as many as an IPv4 network of our own can need."""
+
+PLACE = (1 << PLACES) - 1
 
 
 class Pool:
@@ -25,7 +35,7 @@ class Pool:
         *,
         reserved: Collection[int] = (),
         reclaim: bool = False,
-        slices: Sequence[range] | None = None,
+        slices: Iterable[range] | None = None,
     ) -> None:
         """
         @param reserved: addresses of the pool that belong to certain machines, or to this server.
@@ -35,26 +45,55 @@ class Pool:
         self.first, self.last = first, first + count - 1
         self._table = table
         self._reserved = frozenset(reserved)
-        self._slices = list(slices) if slices is not None else [range(first, first + count)]
-        self._cursor = 0
-        self._returned: list[int] = []
         self._reclaim = reclaim
-        self._ending = [(lease.expires, lease.address) for lease in table if self._ends(lease)]
-        heapify(self._ending)
+        self._parts: list[range] = []
+        self._starts: list[int] = []
+        self._unseen: dict[range, int] = {}
+        self._returned = _Queue(first, count)
+        self._taken = _Queue(first, count)
+        self._leased = _Queue(first, count)
+        self._resting = _Queue(first, count)
+        self.allot([range(first, first + count)] if slices is None else slices)
+
+    def allot(self, slices: Iterable[range]) -> None:
+        """These are the parts of the pool that this server may give away from now on; they do not overlap."""
+        before = self._unseen
+        self._parts = sorted(slices, key=lambda part: part.start)
+        self._starts = [part.start for part in self._parts]
+        self._unseen = {part: before.get(part, part.start) for part in self._parts}
+        for part in self._parts:
+            if part not in before:
+                for lease in self._table.within(part):
+                    self.note(lease)
 
     def holds(self, address: int) -> bool:
-        """Whether the address may be given to whoever asks."""
-        return self.first <= address <= self.last and address not in self._reserved
+        """Whether this server may give the address to whoever asks, in time."""
+        index = bisect(self._starts, address) - 1
+        return index >= 0 and address in self._parts[index] and address not in self._reserved
 
-    def add(self, more: range) -> None:
-        """A further slice may be given away."""
-        self._slices.append(more)
+    def free(self, address: int, now: float) -> bool:
+        """Whether the address may go to a new machine at this moment."""
+        lease = self._table.at(address)
+        ended = self.holds(address) if lease is None else self._ends(lease) and lease.expires <= now
+        return ended and not self._table.held(address, now)
 
-    def take(self, now: float) -> int:
-        """An address for a new machine, 0 where none is left.  It must be offered, or L{give_back}."""
-        for address in self._table.lapsed(now):
-            self.give_back(address)
-        return self._returned_one(now) or self._fresh(now) or self._ended(now)
+    @property
+    def unseen(self) -> int:
+        """How many addresses have not been looked at yet; some may turn out to be in use."""
+        return sum(part.stop - address for part, address in self._unseen.items())
+
+    def take(self, now: float, hold: float = OFFER_SECONDS) -> int:
+        """
+        An address for a new machine, 0 where none is left.
+
+        @param hold: seconds; an address that is neither offered nor leased then is free again by itself.
+        """
+        while address := self._taken.due(now):
+            self._release(address, now)
+        address = self._given_back(now) or self._unused(now) or self._ended(now)
+        if address:
+            self._taken.put(address, now + hold)
+        return address
 
     def give_back(self, address: int) -> None:
         """The address was not used after all."""
@@ -62,50 +101,102 @@ class Pool:
         if lease is not None:
             self.note(lease)
         elif self.holds(address):
-            heappush(self._returned, address)
+            self._returned.put(address, 0)
 
     def note(self, lease: Lease) -> None:
         """A lease was written down: it is known from now on when it ends."""
         if self._ends(lease):
-            heappush(self._ending, (lease.expires, lease.address))
+            queue = self._leased if lease.state is State.BOUND else self._resting
+            queue.put(lease.address, lease.expires)
+            # a renewal leaves its address where it was; in return it puts right what stands in front by now
+            self._leased.correct(self._end)
 
     def _ends(self, lease: Lease) -> bool:
         """Whether the address may be given anew when its time is over: any with C{reclaim}, else what only rested."""
-        return self.holds(lease.address) and (self._reclaim or lease.state is State.DECLINED)
+        free = self._reclaim or lease.state is State.DECLINED
+        return free and lease.expires < inf and self.holds(lease.address)
 
-    def _free(self, address: int, now: float) -> bool:
-        return self.holds(address) and self._table.owner(address, now) is None
+    def _end(self, address: int) -> float:
+        """When the address may be given anew; 0 where it is no question of time."""
+        lease = self._table.at(address)
+        return lease.expires if lease is not None and self._ends(lease) else 0
 
-    def _returned_one(self, now: float) -> int:
-        while self._returned:
-            address = heappop(self._returned)
-            if self._free(address, now):
+    def _release(self, address: int, now: float) -> None:
+        """An address was taken a while ago.  If that came to nothing, it is free again."""
+        until = self._table.held(address, now)
+        if until:
+            self._taken.put(address, until)
+        else:
+            self.give_back(address)
+
+    def _open(self, address: int, now: float) -> bool:
+        """Whether nobody holds the address just now; one that is held is looked at again later."""
+        until = self._table.held(address, now)
+        if until:
+            self._taken.put(address, until)
+        return not until
+
+    def _given_back(self, now: float) -> int:
+        while address := self._returned.due(now):
+            if self.holds(address) and self._table.at(address) is None and self._open(address, now):
                 return address
         return 0
 
-    def _fresh(self, now: float) -> int:
-        while self._slices:
-            part = self._slices[0]
-            while self._cursor < len(part):
-                address = part[self._cursor]
-                self._cursor += 1
-                if self._free(address, now):
+    def _unused(self, now: float) -> int:
+        for part, unseen in self._unseen.items():
+            for address in range(unseen, part.stop):
+                if address not in self._reserved and self._table.at(address) is None and self._open(address, now):
+                    self._unseen[part] = address + 1
                     return address
-            del self._slices[0]
-            self._cursor = 0
+            self._unseen[part] = part.stop
         return 0
 
     def _ended(self, now: float) -> int:
-        """The address whose lease ended longest ago.  Renewals leave stale rows in the heap; they are skipped here."""
-        while self._ending and self._ending[0][0] <= now:
-            expires, address = heappop(self._ending)
-            lease = self._table.at(address)
-            if lease is None or lease.expires != expires:
+        """The address whose lease, or whose rest, ended longest ago."""
+        while True:
+            queue = min(self._leased, self._resting, key=_Queue.first)
+            if queue.correct(self._end):
                 continue
-            if lease.state is State.DECLINED:
-                if self._free(address, now):
-                    return address
-                continue
-            if self._table.owner(address, now) == lease.key and not self._table.offered(lease.key, now):
+            address = queue.due(now)
+            if not address or (self._end(address) and self._open(address, now)):
                 return address
-        return 0
+
+
+class _Queue:
+    """Addresses of a pool in the order of a moment, each of them at most once."""
+
+    def __init__(self, first: int, count: int) -> None:
+        self._first = first
+        self._inside = bytearray(count)
+        self._heap: list[int] = []
+        """The moment in seconds, rounded up, and below it the place in the pool: an integer is smaller than a pair."""
+
+    def put(self, address: int, moment: float) -> None:
+        """Queue an address; one that is queued already stays where it is."""
+        place = address - self._first
+        if not self._inside[place]:
+            self._inside[place] = 1
+            heappush(self._heap, ceil(moment) << PLACES | place)
+
+    def first(self) -> float:
+        """The moment of the foremost address."""
+        return self._heap[0] >> PLACES if self._heap else inf
+
+    def due(self, now: float) -> int:
+        """Takes out the foremost address if its moment has come; 0 where it has not."""
+        if self.first() > now:
+            return 0
+        place = heappop(self._heap) & PLACE
+        self._inside[place] = 0
+        return self._first + place
+
+    def correct(self, moment_of: Callable[[int], float]) -> bool:
+        """The foremost address goes where it belongs by now, if that is further back; whether it did."""
+        if not self._heap:
+            return False
+        place = self._heap[0] & PLACE
+        entry = ceil(moment_of(self._first + place)) << PLACES | place
+        moves = entry > self._heap[0]
+        if moves:
+            heapreplace(self._heap, entry)
+        return moves

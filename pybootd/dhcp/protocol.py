@@ -30,7 +30,7 @@ from pybootd.dhcp.settings import Network, Settings
 from pybootd.errors import AccessUnavailable, MalformedPacket
 from pybootd.events import Bus, Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
-from pybootd.leases.commit import GroupCommit
+from pybootd.leases.commit import GroupCommit, Outcome
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS, LeaseTable
 from pybootd.machine import Firmware, Machine, Machines, Stage, mac_text
@@ -54,6 +54,10 @@ class Transport(Protocol):
 
     def probe(self, network: Network, address: int) -> Deferred[bool] | None:
         """Does anybody have this address?  None where that cannot be asked."""
+
+
+OTHER = b"?"
+"""Stands for a machine that only the store knows: no hardware address is so short."""
 
 
 @frozen
@@ -212,7 +216,7 @@ class Dhcp:
         if self.table.pending(key):
             return  # its first REQUEST is being written down; the answer to that one is on its way
         network = network_of(request, self.settings)
-        facts = Facts(now=self._time(), verdict=verdict, booted=machine.booted)
+        facts = Facts(now=self._time(), verdict=verdict, booted=machine.booted, writable=not self._commit.failing)
         if network is not None:
             facts = evolve(
                 facts,
@@ -272,10 +276,10 @@ class Dhcp:
 
     def _probed_address(self, network: Network, now: float) -> int:
         """An address that was probed lately and is free still."""
-        ready = self._probed.get(network.first, [])
+        pool, ready = self._pools.get(network.first), self._probed.get(network.first, [])
         while ready:
             first = ready.pop(0)
-            if first.when + PROBE_HOLDS > now and self.table.owner(first.address, now) is None:
+            if first.when + PROBE_HOLDS > now and pool is not None and pool.free(first.address, now):
                 return first.address
             self._give_back(network, first.address)
         return 0
@@ -285,7 +289,7 @@ class Dhcp:
         pool, ready = self._pools.get(network.first), self._probed.setdefault(network.first, [])
         if pool is None or len(ready) >= PROBED_AHEAD or network.first in self._probing:
             return
-        address = pool.take(self._time())
+        address = pool.take(self._time(), PROBE_HOLDS)
         probe = self._transport.probe(network, address) if address else None
         if probe is None:
             if address:
@@ -314,7 +318,7 @@ class Dhcp:
         now = self._time()
         rest = Lease(address, b"", State.DECLINED, now + REST_SECONDS)
         self.table.record(rest)
-        self._commit.submit(Claim(rest, fresh=False), lambda durable: None)
+        self._commit.submit(Claim(rest, fresh=False), lambda outcome: None)
         pool = self._pools.get(network.first)
         if pool is not None:
             pool.note(rest)
@@ -337,7 +341,7 @@ class Dhcp:
         if decision.replies and 13 in request.parameters and facts.boot_file_size is None:
             decision = self._with_size(request, machine, facts, decision)
         if decision.claim is not None:
-            self._write_down(request, machine, decision, network, decision.claim)
+            self._write_down(request, machine, facts, decision, network, decision.claim)
             return
         if decision.offer:
             self.table.offer(key, decision.offer, facts.now)
@@ -353,23 +357,41 @@ class Dhcp:
         return decide(request, self.settings, evolve(facts, boot_file_size=size))
 
     def _write_down(
-        self, request: Request, machine: Machine, decision: Decision, network: Network, claim: Claim
+        self, request: Request, machine: Machine, facts: Facts, decision: Decision, network: Network, claim: Claim
     ) -> None:
         self.table.begin(claim.lease)
 
-        def done(durable: bool) -> None:
-            self.table.settle(claim.lease, durable)
-            if not durable:
-                if claim.fresh:
-                    self._give_back(network, claim.lease.address)
-                return
+        def done(outcome: Outcome) -> None:
+            # what was declined rests, if only in memory
+            counts = outcome is Outcome.DURABLE or claim.lease.state is State.DECLINED
+            self.table.settle(claim.lease, counts)
             pool = self._pools.get(network.first)
-            if pool is not None:
+            if counts and pool is not None:
                 pool.note(claim.lease)
-            self._settled(request, machine, claim.lease)
-            self._reply(request, machine, decision, network)
+            if outcome is Outcome.DURABLE:
+                self._settled(request, machine, claim.lease)
+                self._reply(request, machine, decision, network)
+            else:
+                self._not_written(request, machine, facts, network, claim, outcome)
 
         self._commit.submit(claim, done)
+
+    def _not_written(
+        self, request: Request, machine: Machine, facts: Facts, network: Network, claim: Claim, outcome: Outcome
+    ) -> None:
+        """The claim came to nothing: what is to be answered instead."""
+        address = claim.lease.address
+        if outcome is Outcome.VOID:
+            # another server has given the address away, so what was known of it here is outdated
+            self.table.withdraw(key_of(request))
+            self.table.forget(address)
+            facts = evolve(facts, lease=None, offered=0, candidate=0, owner=OTHER)
+        else:
+            facts = evolve(facts, candidate=0, writable=False)
+            if claim.fresh:
+                self._give_back(network, address)
+        if request.kind not in (Kind.DECLINE, Kind.RELEASE):
+            self._carry_out(request, machine, facts, decide(request, self.settings, facts), network)
 
     def _settled(self, request: Request, machine: Machine, lease: Lease) -> None:
         """A lease is durable: the machine has its address, or has it no longer."""
@@ -396,24 +418,25 @@ class Dhcp:
                 server_port=self.settings.port,
             )
             self._transport.send(encode(reply, request), destination, network, request.port)
-            self._tell_reply(request, machine, reply, decision.claim)
+            self._tell_reply(request, machine, reply)
         if decision.replies and quirk.announce:
             self._transport.announce(network, request.chaddr)
 
     # telling
 
-    def _tell_reply(self, request: Request, machine: Machine, reply: Reply, claim: Claim | None) -> None:
+    def _tell_reply(self, request: Request, machine: Machine, reply: Reply) -> None:
         now = self._time()
         address = IPv4Address(reply.yiaddr) if reply.yiaddr else None
         if reply.type is MessageType.OFFER:
             machine.stage = Stage.OFFERED
             self._bus.publish(Offered(now, machine.mac, address, reply.boot_file))
-        elif claim is not None and claim.lease.state is State.BOUND:
+        elif address is not None and (lease := self.table.at(reply.yiaddr)) is not None:
+            self._machines.settle(machine, address)
             machine.stage = Stage.LOADING if request.boots else Stage.RUNNING
             self._bus.publish(
                 Leased(
                     now, machine.mac, address, machine.uuid, request.boots, reply.boot_file, machine.hostname,
-                    claim.lease.expires,
+                    lease.expires,
                 )
             )  # fmt: skip
 

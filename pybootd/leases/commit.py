@@ -7,8 +7,9 @@ A disk that needs milliseconds for a sync would else decide how many machines ca
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -16,18 +17,32 @@ from pybootd.errors import StoreError
 from pybootd.interfaces import ILeaseStore
 from pybootd.leases.lease import Claim
 
-Done = Callable[[bool], None]
-"""Told True when the claim is durable, False when it is void."""
+
+class Outcome(Enum):
+    """What became of a claim."""
+
+    DURABLE = "durable"
+    """It is written down and synced: its ACK may leave."""
+    VOID = "void"
+    """Another server gave the address to another machine (shared stores only)."""
+    FAILED = "failed"
+    """The store could not be written; what it held before holds still."""
+
+
+Done = Callable[[Outcome], None]
 
 GROUP = 1024
 """Claims in one transaction, at most."""
 
+PAUSE = 2.0
+"""Seconds after a failure until something new may be promised, which tries the store again."""
+
 WAITING = 65536
-"""Claims that may wait; a store that falls further behind loses the newest, whose machines ask again."""
+"""Claims that may wait; when a store falls further behind, the newest fail, and their machines ask again."""
 
 
 class GroupCommit:
-    """Hands claims to a store, in groups."""
+    """Hands claims to a store, in groups, one group at a time."""
 
     log = Logger()
 
@@ -36,39 +51,41 @@ class GroupCommit:
         self._store = store
         self._call_later = call_later
         self._waiting: list[tuple[Claim, Done]] = []
-        self._scheduled = False
         self._busy = False
         self.failed = ""
-        """Why the store could not keep its promise the last time; empty while all is well."""
+        """Why the store could not be written the last time; empty while all is well."""
+        self.failing = False
+        """Whether that was just now: promising anything before the next attempt would be in vain."""
 
     def submit(self, claim: Claim, done: Done) -> None:
-        """Write this claim down; C{done} is called when that has been tried."""
+        """Write this claim down; C{done} is called with what became of it, once, not before this returns."""
         if len(self._waiting) >= WAITING:
-            done(False)
+            self._call_later(0, done, Outcome.FAILED)
             return
         self._waiting.append((claim, done))
-        if not self._scheduled and not self._busy:
-            # everything that this wake-up of the reactor brings goes in one group
-            self._scheduled = True
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Everything that this wake-up of the reactor brings goes in one group."""
+        if self._waiting and not self._busy:
+            self._busy = True
             self._call_later(0, self._flush)
 
     def _flush(self) -> None:
-        self._scheduled = False
-        if self._busy or not self._waiting:
-            return
-        self._busy = True
         group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-        written: Deferred[Sequence[bool]] = self._store.commit([claim for claim, _ in group])
-        written.addCallbacks(self._settle, self._fail, callbackArgs=(group,), errbackArgs=(group,))
-        written.addErrback(lambda failure: self.log.failure("after a commit", failure))
+        written: Deferred[Sequence[bool]] = maybeDeferred(self._store.commit, [claim for claim, _ in group])
+        written.addCallback(self._settle, group)
+        written.addErrback(self._fail, group)
         written.addCallback(lambda _: self._next())
 
     def _settle(self, flags: Sequence[bool], group: Sequence[tuple[Claim, Done]]) -> None:
+        if len(flags) != len(group):
+            raise StoreError(f"{self._store.name} answered {len(flags)} of {len(group)} claims")
         if self.failed:
+            self.failed, self.failing = "", False
             self.log.info("the lease store works again")
-            self.failed = ""
         for (_, done), flag in zip(group, flags, strict=True):
-            done(flag)
+            self._tell(done, Outcome.DURABLE if flag else Outcome.VOID)
 
     def _fail(self, failure: Failure, group: Sequence[tuple[Claim, Done]]) -> None:
         reason = failure.getErrorMessage()
@@ -78,9 +95,21 @@ class GroupCommit:
                 self.log.error("no lease can be given: {reason}", reason=reason)
             else:
                 self.log.failure("no lease can be given", failure)
+        if not self.failing:
+            self.failing = True
+            self._call_later(PAUSE, self._hope)
         for _, done in group:
-            done(False)
+            self._tell(done, Outcome.FAILED)
+
+    def _tell(self, done: Done, outcome: Outcome) -> None:
+        try:
+            done(outcome)
+        except Exception:
+            self.log.failure("after a claim was {outcome}", outcome=outcome.value)
+
+    def _hope(self) -> None:
+        self.failing = False
 
     def _next(self) -> None:
         self._busy = False
-        self._flush()
+        self._schedule()

@@ -6,6 +6,7 @@ Values only; the table that indexes them is L{pybootd.leases.table}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 from attrs import frozen
@@ -37,9 +38,6 @@ class Lease:
     expires: float
     """Seconds since the epoch; infinity for BOOTP."""
 
-    client_id: bytes = b""
-    """Option 61 as the machine last sent it."""
-
     uuid: bytes = b""
     """Option 97 without its type byte, as learnt in the boot phase: 16 bytes or none."""
 
@@ -53,3 +51,14 @@ class Claim:
     lease: Lease
     fresh: bool
     """The address was not this machine's before: a shared store must make sure it is free."""
+
+
+@frozen
+class Allotment:
+    """The addresses of a pool that this server, of all that share the store, may offer to new machines."""
+
+    slices: Sequence[range]
+    """All of them, those that it was told of before included."""
+
+    leases: Sequence[Lease] = ()
+    """What the store knows of addresses in them, and this server perhaps does not; the oldest first."""

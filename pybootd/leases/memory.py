@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from pybootd.interfaces import ILeaseStore
-from pybootd.leases.lease import Claim, Lease
+from pybootd.leases.lease import Allotment, Claim, Lease
 
 
 @implementer(ILeaseStore)
@@ -24,11 +24,11 @@ class MemoryStore:
     def commit(self, claims: Sequence[Claim]) -> Deferred[Sequence[bool]]:
         return succeed([True] * len(claims))
 
-    def find(self, key: bytes) -> None:
-        return None
+    def find(self, key: bytes) -> Sequence[Lease]:
+        return ()
 
-    def reserve(self, first: int, count: int) -> Sequence[range]:
-        return [range(first, first + count)]
+    def reserve(self, first: int, count: int) -> Allotment:
+        return Allotment((range(first, first + count),))
 
     def close(self) -> Deferred[None]:
         return succeed(None)

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
-from attrs import frozen
-
 from pybootd.leases.lease import Lease, State
 
 OFFER_SECONDS = 60.0
@@ -20,29 +18,19 @@ OFFER_SECONDS = 60.0
 REST_SECONDS = 3600.0
 """How long an address rests that somebody else was found to use."""
 
-NOBODY = b""
-
-
-@frozen
-class Offer:
-    """An address that is held for a machine."""
-
-    address: int
-    expires: float
-
 
 class LeaseTable:
     """Leases by machine and by address, offers, and the claims that are being written down."""
 
     def __init__(self, leases: Iterable[Lease] = (), offers: int = 4096) -> None:
         """
-        @param leases: what the store knew.
+        @param leases: what the store knew, the oldest record first.
         @param offers: how many offers may be open at once; past it the oldest gives way.
         """
         self._limit = offers
         self._by_address: dict[int, Lease] = {}
         self._by_key: dict[bytes, Lease | tuple[Lease, ...]] = {}
-        self._offers: OrderedDict[bytes, Offer] = OrderedDict()
+        self._offers: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
         self._offered: dict[int, bytes] = {}
         self._pending: dict[bytes, Lease] = {}
         self._promised: dict[int, bytes] = {}
@@ -65,20 +53,36 @@ class LeaseTable:
         self._by_address[lease.address] = lease
         if lease.key:
             self._attach(lease)
+        holder = self._offered.get(lease.address, lease.key)
+        if holder != lease.key:
+            self.withdraw(holder)
 
     def at(self, address: int) -> Lease | None:
         """The record of an address."""
         return self._by_address.get(address)
 
+    def within(self, addresses: range) -> Iterator[Lease]:
+        """The records of these addresses."""
+        if len(addresses) > len(self._by_address):
+            return iter([lease for lease in self._by_address.values() if lease.address in addresses])
+        return iter([self._by_address[address] for address in addresses if address in self._by_address])
+
     def of(self, key: bytes, first: int, last: int) -> Lease | None:
-        """The machine's latest lease within a network, C{first} to C{last} included; expired ones too."""
+        """
+        The machine's latest lease within a network, C{first} to C{last} included; ended ones too.
+
+        One whose address is just being given to another machine, or laid to rest, counts no more.
+        """
         known = self._by_key.get(key)
-        if isinstance(known, Lease):
-            return known if first <= known.address <= last else None
-        return next((lease for lease in known or () if first <= lease.address <= last), None)
+        if known is None:
+            return None
+        for lease in (known,) if isinstance(known, Lease) else known:
+            if first <= lease.address <= last and self._promised.get(lease.address, key) == key:
+                return lease
+        return None
 
     def forget(self, address: int) -> None:
-        """The address is nobody's: an operator took it back."""
+        """Nothing is known of this address any more."""
         lease = self._by_address.pop(address, None)
         if lease is not None:
             self._detach(lease)
@@ -103,34 +107,30 @@ class LeaseTable:
     # offers
 
     def offer(self, key: bytes, address: int, now: float) -> None:
-        """Hold an address for a machine for a while."""
+        """Hold an address for a machine for a while; any other offer of either is void."""
         self.withdraw(key)
-        self._offers[key] = Offer(address, now + OFFER_SECONDS)
+        holder = self._offered.get(address)
+        if holder is not None:
+            self.withdraw(holder)
+        self._offers[key] = (address, now + OFFER_SECONDS)
         self._offered[address] = key
-        if len(self._offers) > self._limit:
-            self.withdraw(next(iter(self._offers)))
+        while True:
+            oldest, (_, until) = next(iter(self._offers.items()))
+            if until > now and len(self._offers) <= self._limit:
+                return
+            self.withdraw(oldest)
 
     def offered(self, key: bytes, now: float) -> int:
         """The address that is held for this machine, or 0."""
-        offer = self._offers.get(key)
-        return offer.address if offer is not None and offer.expires > now else 0
+        address, until = self._offers.get(key, (0, 0.0))
+        return address if until > now else 0
 
     def withdraw(self, key: bytes) -> int:
         """The machine's offer, if any, is void; returns its address, or 0."""
-        offer = self._offers.pop(key, None)
-        if offer is None:
-            return 0
-        if self._offered.get(offer.address) == key:
-            del self._offered[offer.address]
-        return offer.address
-
-    def lapsed(self, now: float) -> Iterator[int]:
-        """Withdraws the offers that nobody took up; yields their addresses."""
-        while self._offers:
-            key, offer = next(iter(self._offers.items()))
-            if offer.expires > now:
-                return
-            yield self.withdraw(key)
+        address, _ = self._offers.pop(key, (0, 0.0))
+        if address:
+            del self._offered[address]
+        return address
 
     # what is being written down
 
@@ -157,14 +157,25 @@ class LeaseTable:
         """
         Whose an address is: the machine's key; C{b""} where it rests; None where nobody has a claim on it.
 
-        A lease that expired still belongs to its machine here: whether it may be given anew is the pool's question.
+        A lease that has ended still belongs to its machine here, unless the address is offered to another: whether it
+        may be offered anew is the pool's question.
         """
-        key = self._offered.get(address)
-        if key is not None and self.offered(key, now) == address:
-            return key
         if address in self._promised:
             return self._promised[address]
         lease = self._by_address.get(address)
-        if lease is None or (lease.state is State.DECLINED and lease.expires <= now):
-            return None
-        return lease.key
+        if lease is not None and lease.state is not State.RELEASED and lease.expires > now:
+            return lease.key
+        key = self._offered.get(address)
+        if key is not None and self.offered(key, now):
+            return key
+        return None if lease is None or lease.state is State.DECLINED else lease.key
+
+    def held(self, address: int, now: float) -> float:
+        """
+        Until when an address is kept by an open offer, or by a claim that is being written down; 0 where by neither.
+        """
+        if address in self._promised:
+            return now + OFFER_SECONDS
+        key = self._offered.get(address)
+        until = self._offers[key][1] if key is not None else 0.0
+        return until if until > now else 0.0
