@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 SMALL = 64 * 1024
 """Bytes; a file that is no longer is read and written in one go."""
 
+STALL = 60.0
+"""Seconds in which a client must take something of what is there for it."""
+
 PROGRESS = 0.5
 """Seconds between two reports on one transfer."""
 
@@ -237,12 +240,21 @@ class FileRequest(Request):
         site = self.channel.site
         if file is not None and end is not None and sendfile.AVAILABLE and not self.isSecure():
             transport = self.channel.transport
-            pump = Pump(site.reactor, transport, file, begin, end, self._progress, self._done, site.in_thread)
+            pump = Pump(site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread)
+            self.channel.setTimeout(STALL)
             pump.start(self.channel)
         else:
-            stream = Stream(site.reactor, body, begin, end, self._write, self._done)
+            stream = Stream(body, begin, end, self._write, self._done)
             self.registerProducer(stream, True)
             stream.resumeProducing()
+
+    def stalled(self) -> None:
+        """The channel tells that the client has taken nothing for L{STALL} seconds."""
+        self._done(f"The client took nothing for {STALL:.0f} s")
+
+    def _pumped(self, count: int) -> None:
+        self.channel.setTimeout(STALL)
+        self._progress(count)
 
     def _write(self, data: bytes) -> None:
         self.write(data)

@@ -33,9 +33,6 @@ ROUNDS = 4
 CORKED_AMONG = 4
 """With no more pumps than this, full segments are worth a system call; with many it is the other way round."""
 
-STALL = 60.0
-"""Seconds in which a client must have taken something."""
-
 GONE = "The client went away"
 
 _CORK = getattr(socket, "TCP_CORK", None)
@@ -46,8 +43,6 @@ _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT)
 class Pump:
     """
     Sends one part of one file to one client.
-
-    It is running while it has a timer.
 
     @cvar active: how many there are.
     """
@@ -76,6 +71,7 @@ class Pump:
         self._transport = transport
         self._file = file
         self._offset = begin
+        self._cached = begin
         self._end = end
         self._progress = progress
         self._done = done
@@ -85,7 +81,7 @@ class Pump:
         self._corked = False
         self._registered = False
         self._loading = False
-        self._timer: Any = None
+        self._running = True
 
     def start(self, channel: Any) -> None:
         """
@@ -96,7 +92,6 @@ class Pump:
         """
         Pump.active += 1
         self._channel = channel
-        self._timer = self._reactor.callLater(STALL, self._stalled)
         self._cork(_CORK is not None and Pump.active <= CORKED_AMONG)
         self._transport.unregisterProducer()
         self._transport.registerProducer(self, False)
@@ -105,7 +100,7 @@ class Pump:
         if not self._registered:
             self._registered = True
             return
-        if self._fd >= 0 or self._timer is None:
+        if self._fd >= 0 or not self._running:
             return
         try:
             self._fd = os.dup(self._transport.getHandle().fileno())
@@ -134,9 +129,11 @@ class Pump:
         try:
             for _ in range(ROUNDS):
                 length = min(CHUNK, self._end - self._offset)
-                if self._in_thread is not None and not is_cached(self._file, self._offset, length):
-                    self._load(length)
-                    break
+                if self._offset >= self._cached and self._in_thread is not None:
+                    if not is_cached(self._file, self._offset, length):
+                        self._load(self._in_thread, length)
+                        break
+                    self._cached = self._offset + length
                 sent = os.sendfile(self._fd, self._file, self._offset, length)
                 if not sent:
                     self._finish("The file became shorter while it was being sent")
@@ -150,7 +147,6 @@ class Pump:
             self._finish(GONE if error.errno in _GONE else f"The file cannot be sent: {error.strerror}")
             return
         if self._offset > begun:
-            self._timer.reset(STALL)
             self._progress(self._offset - begun)
         if self._offset == self._end:
             self._finish(None)
@@ -158,31 +154,25 @@ class Pump:
     def _advance(self) -> None:
         """Send what goes at once, and the rest when the socket takes more."""
         self.doWrite()
-        if self._timer is not None and not self._loading:
+        if self._running and not self._loading:
             self._reactor.addWriter(self)
 
-    def _load(self, length: int) -> None:
+    def _load(self, in_thread: InThread, length: int) -> None:
         """Let a thread wait for the disk."""
-        assert self._in_thread is not None
         self._loading = True
         self._reactor.removeWriter(self)
-        load(self._in_thread, self._file, self._offset, length).addBoth(self._loaded)
+        load(in_thread, self._file, self._offset, length).addBoth(self._loaded)
 
     def _loaded(self, _: object) -> None:
         self._loading = False
-        if self._timer is not None:
+        if self._running:
             self._advance()
 
-    def _stalled(self) -> None:
-        self._finish(f"The client took nothing for {STALL:.0f} s")
-
     def _finish(self, problem: str | None) -> None:
-        if self._timer is None:
+        if not self._running:
             return
+        self._running = False
         Pump.active -= 1
-        if self._timer.active():
-            self._timer.cancel()
-        self._timer = None
         if self._fd >= 0:
             self._reactor.removeWriter(self)
             os.close(self._fd)

@@ -21,7 +21,7 @@ from twisted.web.http import HTTPChannel
 from pybootd.content.local import InThread
 from pybootd.content.resolver import Resolver
 from pybootd.events import Bus
-from pybootd.http.files import FileRequest
+from pybootd.http.files import STALL, FileRequest
 from pybootd.machine import Machine, Machines
 
 DEADLINE = 30.0
@@ -76,9 +76,13 @@ class Channel(HTTPChannel):
         one timer of a connection looks at it when it fires.
         """
         previous, self.timeOut = self.timeOut, period
-        self._deadline = None if period is None else self.site.reactor.seconds() + period
-        if self._timer is None and period is not None:
-            self._timer = self.site.reactor.callLater(period, self._look)
+        self._deadline = None
+        if period is not None:
+            until = self._deadline = self.site.reactor.seconds() + period
+            if self._timer is None:
+                self._timer = self.site.reactor.callLater(period, self._look)
+            elif self._timer.getTime() > until:
+                self._timer.reset(period)
         return previous  # type: ignore[no-any-return]
 
     def _look(self) -> None:
@@ -110,9 +114,23 @@ class Channel(HTTPChannel):
         self.site.waiting(self)
         super().requestDone(request)
 
+    def pauseProducing(self) -> None:
+        """The transport has more of an answer than the client takes."""
+        if self._handlingRequest:
+            self.setTimeout(STALL)
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has taken it.  What the answer still waits for is not its fault."""
+        if self._handlingRequest:
+            self.setTimeout(None)
+        super().resumeProducing()
+
     def timeoutConnection(self) -> None:
-        """Close it: at once where a header dripped, else after what is left to be sent."""
-        if self._header_begun or self._closing:
+        """Close it: at once where a header dripped or an answer is not taken, else after what is left to be sent."""
+        if self._handlingRequest:
+            self.requests[0].stalled()
+        elif self._header_begun or self._closing:
             self.transport.abortConnection()
         else:
             self._closing = True

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from pybootd.content.content import Body
 from pybootd.errors import ContentError
-from pybootd.http.sendfile import STALL
+from pybootd.http.sendfile import GONE
 
 CHUNK = 64 * 1024
 """Bytes read at once; as much again may wait in the transport."""
@@ -26,7 +25,6 @@ class Stream:
 
     def __init__(
         self,
-        reactor: Any,
         body: Body,
         begin: int,
         end: int | None,
@@ -38,7 +36,6 @@ class Stream:
         @param write: takes bytes, and calls L{pauseProducing} when it has enough.
         @param done: called once: with None at the end, or with what went wrong.
         """
-        self._reactor = reactor
         self._body = body
         self._offset = begin
         self._end = end
@@ -46,22 +43,18 @@ class Stream:
         self._done = done
         self._paused = False
         self._waiting = False
-        self._timer: Any = None
 
     def resumeProducing(self) -> None:
         """Also begins."""
         self._paused = False
-        self._disarm()
         self._advance()
 
     def pauseProducing(self) -> None:
         self._paused = True
-        if self._timer is None and self._write is not None:
-            self._timer = self._reactor.callLater(STALL, self._stalled)
 
     def stopProducing(self) -> None:
         """Nobody is there to write to any more."""
-        self._finish("The client went away")
+        self._finish(GONE)
 
     def _advance(self) -> None:
         while self._write is not None and not self._paused and not self._waiting:
@@ -88,17 +81,7 @@ class Stream:
         self._waiting = False
         self._advance()
 
-    def _stalled(self) -> None:
-        self._timer = None
-        self._finish(f"The client took nothing for {STALL:.0f} s")
-
     def _finish(self, problem: str | None) -> None:
         if self._write is not None:
             self._write = None
-            self._disarm()
             self._done(problem)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

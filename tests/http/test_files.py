@@ -21,7 +21,7 @@ from pybootd.events import (
     TransferFailed,
     TransferProgress,
 )
-from pybootd.http.files import name_of, type_of
+from pybootd.http.files import STALL, name_of, type_of
 from tests.support.http import CLIENT, Client, Server
 from tests.support.tree import SECRET, Tree, open_descriptors
 
@@ -280,6 +280,21 @@ class EventTests(HttpCase):
         self.client.send(b"GET /large HTTP/1.1\r\n\r\n")
         self.client.close()
         self.assertEqual(len(self.events(TransferFailed)), 1)
+
+    def test_stalled(self) -> None:
+        """A client that takes nothing of a large file for a minute is given up; one that takes a little is not."""
+        self.client.send(b"GET /large HTTP/1.1\r\n\r\n")
+        for _ in range(3):
+            self.client.transport.flush()
+            self.server.reactor.turn()
+            self.server.reactor.advance(STALL - 1)
+            self.client.transport.theirs.recv(100_000)
+        self.server.reactor.turn()
+        self.assertEqual(self.events(TransferFailed), [])
+        self.server.reactor.advance(STALL)
+        (failed,) = self.events(TransferFailed)
+        self.assertEqual(failed.reason, "The client took nothing for 60 s")
+        self.assertTrue(self.client.transport.aborted)
 
     def test_refused(self) -> None:
         """An address that is not admitted gets 401 and the reason, for each request anew."""

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from pybootd.http import sendfile
-from pybootd.http.sendfile import CHUNK, GONE, ROUNDS, STALL, Pump
+from pybootd.http.sendfile import CHUNK, GONE, ROUNDS, Pump
 from tests.support.http import Reactor, Transport
 from tests.support.tree import open_descriptors
 from tests.support.web import Threads
@@ -106,21 +106,15 @@ class PumpTests(SynchronousTestCase):
         self.assertTrue(self.received == b"header" + DATA[1_000_001:3_000_003])
 
     def test_slow_reader(self) -> None:
-        """Nothing spins while the client takes nothing, and it is given up after a minute."""
+        """Nothing spins while the client takes nothing; it goes on when it does."""
         self.pump()
         self.transport.flush()
         sent = self.progress
         self.reactor.turn()
         self.assertEqual(self.progress, sent)
-        self.reactor.advance(STALL - 1)
         self.take()
         self.reactor.turn()
         self.assertGreater(self.progress, sent)
-        self.reactor.advance(STALL - 1)
-        self.assertEqual(self.done, [])
-        self.reactor.advance(1)
-        self.assertEqual(self.done, ["The client took nothing for 60 s"])
-        self.assertEqual(self.reactor.writers, [])
 
     def test_bounded_turn(self) -> None:
         """In one turn no more is sent than agreed, however fast the client is."""
