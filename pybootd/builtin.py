@@ -5,6 +5,9 @@ The built-in providers' factories, as C{setup.cfg} declares them: what each take
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from pybootd.access.lists import MacAccess, UuidAccess
 from pybootd.access.remote import RemoteAccess
@@ -21,7 +24,7 @@ def mac_access(context: Context) -> MacAccess:
 
 def uuid_access(context: Context) -> UuidAccess:
     """C{access = uuid}."""
-    return UuidAccess(context.config.uuid, context.config.static_dhcp)
+    return UuidAccess(context.config.uuid, context.config.static_dhcp, context.config.mac)
 
 
 def http_access(context: Context) -> RemoteAccess:
@@ -30,15 +33,14 @@ def http_access(context: Context) -> RemoteAccess:
     from twisted.web.client import Agent
     from twisted.web.http_headers import Headers
 
-    config = context.config
-    agent = Agent(context.reactor, connectTimeout=config.bootpd.timeout)
-    return RemoteAccess(
-        config.http,
-        lambda url: treq.get(url, agent=agent, allow_redirects=False, headers=Headers({"User-Agent": ["pybootd"]})),
-        context.reactor,
-        config.http.timeout or config.bootpd.timeout,
-        str(config.origin("http", "location")),
-    )
+    config, timeout = context.config, context.config.access_timeout
+    agent = Agent(context.reactor, connectTimeout=timeout)
+
+    def get(url: str) -> Deferred[Any]:
+        headers = Headers({"User-Agent": ["pybootd"]})
+        return treq.get(url, agent=agent, allow_redirects=False, unbuffered=True, headers=headers)
+
+    return RemoteAccess(config.http, get, context.reactor, timeout, str(config.origin("http", "location")))
 
 
 def name_filter(context: Context) -> FilenameFilter:

@@ -1,12 +1,13 @@
 """
 Access lists in the configuration: C{[mac]} and C{[uuid]}, one line for each machine or for many with a mask.
 
-The longest mask that fits decides; who fits none is refused.
+The longest mask that fits decides; who fits none is refused, unless C{[static_dhcp]} has an address for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from uuid import UUID
 
 from zope.interface import implementer
 
@@ -18,6 +19,26 @@ from pybootd.masks import Masks
 HIDDEN = Verdict(False, "it did not say its UUID, and [uuid] decides who is served")
 
 
+class Hardware:
+    """What C{[mac]} and C{[static_dhcp]} say of a hardware address; the first one's word counts more."""
+
+    def __init__(self, listed: Sequence[Access], static: Sequence[Static]) -> None:
+        self._listed = Masks(listed)
+        self._static = {entry.mac: entry for entry in static}
+
+    def listed(self, mac: bytes) -> Verdict | None:
+        """The verdict of C{[mac]}, if it has a line for this machine."""
+        entry = self._listed.find(mac)
+        return None if entry is None else _verdict(entry)
+
+    def fixed(self, mac: bytes) -> Verdict | None:
+        """The verdict about a machine with a fixed address; None for others."""
+        static = self._static.get(mac)
+        if static is None:
+            return None
+        return self.listed(mac) or Verdict(True, "it has a fixed address", str(static.origin))
+
+
 @implementer(IAccessControl)
 class MacAccess:
     """C{access = mac}."""
@@ -25,16 +46,12 @@ class MacAccess:
     name = "mac"
 
     def __init__(self, entries: Sequence[Access], static: Sequence[Static] = ()) -> None:
-        self._list = Masks(entries)
-        self._static: Mapping[bytes, Static] = {entry.mac: entry for entry in static}
+        self._hardware = Hardware(entries, static)
 
     def check(self, question: Question) -> Verdict:
-        entry = self._list.find(question.mac)
-        if entry is not None:
-            return _verdict(entry)
-        static = self._static.get(question.mac)
-        if static is not None:
-            return Verdict(True, "it has a fixed address", str(static.origin))
+        verdict = self._hardware.listed(question.mac) or self._hardware.fixed(question.mac)
+        if verdict is not None:
+            return verdict
         dashed = mac_text(question.mac).replace(":", "-").upper()
         return Verdict(False, f"not in [mac]; add {dashed} = enable to serve it")
 
@@ -45,33 +62,25 @@ class UuidAccess:
 
     name = "uuid"
 
-    def __init__(self, entries: Sequence[Access], static: Sequence[Static] = ()) -> None:
-        self._list = Masks(entries)
-        self._static: Mapping[bytes, Static] = {entry.mac: entry for entry in static}
+    def __init__(self, entries: Sequence[Access], static: Sequence[Static] = (), macs: Sequence[Access] = ()) -> None:
+        """@param macs: the lines of C{[mac]}, which decide over C{static} here too."""
+        self._listed = Masks(entries)
+        self._hardware = Hardware(macs, static)
 
     def check(self, question: Question) -> Verdict:
-        entry = self._list.find(question.uuid, swapped(question.uuid)) if question.uuid else None
-        if entry is not None:
-            return _verdict(entry)
-        static = self._static.get(question.mac)
-        if static is not None:
-            return Verdict(True, "it has a fixed address", str(static.origin))
-        if not question.uuid:
-            return HIDDEN
-        return Verdict(False, f"not in [uuid]; add {printed(question.uuid)} = enable to serve it")
+        uuid = UUID(bytes_le=question.uuid) if question.uuid else None
+        if uuid is not None:
+            entry = self._listed.find(uuid.bytes_le, uuid.bytes)
+            if entry is not None:
+                return _verdict(entry)
+        fixed = self._hardware.fixed(question.mac)
+        if fixed is not None:
+            return fixed
+        return (
+            HIDDEN if uuid is None else Verdict(False, f"not in [uuid]; add {str(uuid).upper()} = enable to serve it")
+        )
 
 
 def _verdict(entry: Access) -> Verdict:
     word = "allows" if entry.allowed else "blocks"
     return Verdict(entry.allowed, f"[{entry.origin.section}] {entry.origin.option} {word} it", str(entry.origin))
-
-
-def swapped(uuid: bytes) -> bytes:
-    """A UUID with its first three fields the other way round: the wire has them little-endian."""
-    return uuid[3::-1] + uuid[5:3:-1] + uuid[7:5:-1] + uuid[8:]
-
-
-def printed(uuid: bytes) -> str:
-    """A UUID from the wire as people write it."""
-    text = swapped(uuid).hex().upper()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -8,18 +8,22 @@ verdict is a refusal.  The body of a 200 may name a host and a boot file.
 from __future__ import annotations
 
 import json
-import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
-from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.logger import Logger
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
-from pybootd.access.lists import printed
+from pybootd import words
 from pybootd.config import HttpAccessConfig
 from pybootd.errors import AccessUnavailable
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
@@ -32,22 +36,32 @@ LONGEST = 65536
 REMEMBERED = 10_000
 """Machines whose last verdict is kept, for C{always_check = no}."""
 
+ONE_BOOT = 60.0
+"""Seconds: a machine that shows itself as booting again after so long is booting anew, and is asked about anew."""
+
 GRANTED, IGNORED = 200, 401
-_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
 
 Get = Callable[[str], "Deferred[Any]"]
+
+
+@frozen
+class Remembered:
+    """The last word about one machine."""
+
+    phase: Phase
+    verdict: Verdict
+    when: float
 
 
 @implementer(IAccessControl)
 class RemoteAccess:
     """Asks a web server, once at a time for each machine."""
 
-    log = Logger()
     name = "http"
 
     def __init__(self, config: HttpAccessConfig, get: Get, clock: Any, timeout: float, setting: str = "[http]") -> None:
         """
-        @param get: fetches a URL without following redirects, as treq does; fires with the response.
+        @param get: sends a GET request and follows no redirect; fires with the response (an C{IResponse}).
         @param clock: for the deadline of the whole exchange, C{timeout} seconds.
         @param setting: the line of the configuration that verdicts name.
         """
@@ -57,22 +71,30 @@ class RemoteAccess:
         self._timeout = timeout
         self._setting = setting
         self._asking: dict[tuple[bytes, Phase], list[Deferred[Verdict]]] = {}
-        self._known: OrderedDict[bytes, Verdict] = OrderedDict()
+        self._known: OrderedDict[bytes, Remembered] = OrderedDict()
 
     def check(self, question: Question) -> Verdict | Deferred[Verdict]:
-        if not self._config.always_check and not question.stage_changed and question.mac in self._known:
-            return self._known[question.mac]
+        if not self._config.always_check and not question.stage_changed:
+            known = self._known.get(question.mac)
+            if known is not None and self._counts(known, question.phase):
+                return known.verdict
         key = question.mac, question.phase
         waiting: Deferred[Verdict] = Deferred(lambda _: self._leave(key, waiting))
         if key in self._asking:
             self._asking[key].append(waiting)
             return waiting
         self._asking[key] = [waiting]
-        asked = self._ask(question)
+        asked: Deferred[Verdict] = Deferred.fromCoroutine(self._ask(question))
         asked.addTimeout(self._timeout, self._clock)
         asked.addErrback(self._unavailable)
         asked.addBoth(self._tell, key)
         return waiting
+
+    def _counts(self, known: Remembered, phase: Phase) -> bool:
+        """A running system keeps its verdict for as long as it runs; one boot follows another without a sign."""
+        if known.phase is not phase:
+            return False
+        return phase is Phase.SYSTEM or self._clock.seconds() - known.when < ONE_BOOT
 
     def _leave(self, key: tuple[bytes, Phase], waiting: Deferred[Verdict]) -> None:
         """Somebody no longer wants to know."""
@@ -81,74 +103,103 @@ class RemoteAccess:
             others.remove(waiting)
 
     def _tell(self, result: Verdict | Failure, key: tuple[bytes, Phase]) -> None:
+        mac, phase = key
+        self._known.pop(mac, None)
         if isinstance(result, Verdict) and result.allowed:
-            self._known[key[0]] = result
+            self._known[mac] = Remembered(phase, result, self._clock.seconds())
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        else:
-            self._known.pop(key[0], None)
         for waiting in self._asking.pop(key):
             waiting.callback(result)
 
     def _unavailable(self, failure: Failure) -> Failure:
-        if failure.check(AccessUnavailable):
-            return failure
-        text = printable(failure.getErrorMessage()) or f"no answer within {self._timeout:g} s"
-        return Failure(AccessUnavailable(f"{self._config.location}: {text}"))
+        return Failure(AccessUnavailable(f"{self._config.location}: {self._why(failure)}"))
+
+    def _why(self, failure: Failure) -> str:
+        if failure.check(TimedOut):
+            return f"no answer within {self._timeout:g} s"
+        reasons = getattr(failure.value, "reasons", ())  # of what befell the connection under it
+        if reasons:
+            return self._why(reasons[0])
+        return printable(failure.getErrorMessage())
 
     def url(self, question: Question) -> str:
         """What is asked for."""
         path = self._config.pxe if question.phase is Phase.BOOT else self._config.dhcp
         fields = {"mac": mac_text(question.mac).replace(":", "-").upper()}
         if question.uuid:
-            fields["uuid"] = printed(question.uuid)
+            fields["uuid"] = str(UUID(bytes_le=question.uuid)).upper()
         if question.address is not None:
             fields["ip"] = str(question.address)
-        slash = "/" if path and not path.startswith("/") else ""
-        return f"{self._config.location}{slash}{path}?{urlencode(fields)}"
+        return f"{self._config.location}{path}?{urlencode(fields)}"
 
-    @inlineCallbacks
-    def _ask(self, question: Question) -> Any:
-        response = yield self._get(self.url(question))
+    async def _ask(self, question: Question) -> Verdict:
+        response = await self._get(self.url(question))
+        body = _Body()
+        response.deliverBody(body)
+        text = await body.whole
         if response.code == IGNORED:
             return Verdict(False, f"{self._config.location} says no (401)", self._setting)
         if response.code != GRANTED:
-            raise AccessUnavailable(f"{self._config.location} answers {response.code}, neither 200 nor 401")
-        body: list[bytes] = []
-        yield response.collect(_bounded(body))
-        hostname, boot_file = named(b"".join(body))
+            raise AccessUnavailable(f"answers {response.code}, which is neither 200 nor 401")
+        hostname, boot_file = named(text)
         return Verdict(True, f"{self._config.location} says yes", self._setting, hostname, boot_file)
 
 
-def _bounded(body: list[bytes]) -> Callable[[bytes], None]:
-    def collect(data: bytes) -> None:
-        body.append(data)
-        if sum(map(len, body)) > LONGEST:
-            raise AccessUnavailable(f"an answer of more than {LONGEST} bytes")
+class _Body(Protocol):
+    """The body of an answer; one that is too long, or for which nobody waits any more, ends its connection."""
 
-    return collect
+    def __init__(self) -> None:
+        self.whole: Deferred[bytes] = Deferred(lambda _: self._hang_up())
+        self._data = bytearray()
+
+    def dataReceived(self, data: bytes) -> None:
+        self._data += data
+        if len(self._data) > LONGEST and not self.whole.called:
+            self._hang_up()
+            self.whole.errback(AccessUnavailable(f"answers more than {LONGEST} bytes"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.whole.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.whole.callback(bytes(self._data))
+        else:
+            self.whole.errback(reason)
+
+    def _hang_up(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
 
 
 def named(body: bytes) -> tuple[str, str]:
     """
-    The host name and the boot file in an answer's body, each empty where there is none.
+    The host name and the boot file in an answer's body, each empty where there is none that can be used.
 
-    C{client: NAME} and C{file: NAME} lines, or a JSON object with these keys.
+    C{client: NAME} and C{file: NAME} lines, or a JSON object with these keys, in any case.
     """
     text = body.decode("utf-8", "replace")
-    pairs: dict[str, str] = {}
-    if text.lstrip().startswith("{"):
-        try:
-            pairs = {str(key).lower(): value for key, value in json.loads(text).items() if isinstance(value, str)}
-        except ValueError:
-            pairs = {}
-    else:
-        for line in text.splitlines():
-            word, colon, value = line.partition(":")
-            if colon:
-                pairs.setdefault(word.strip().lower(), value.strip())
+    pairs = _object(text) if text.lstrip().startswith("{") else _lines(text)
     hostname, file = pairs.get("client", ""), pairs.get("file", "")
-    return (
-        hostname if _HOSTNAME.fullmatch(hostname) else "",
-        file if file.isprintable() and len(file) < 256 else "",
-    )
+    try:
+        words.domain(hostname)
+    except ValueError:
+        hostname = ""
+    return hostname, file if file.isprintable() and len(file) < 256 else ""
+
+
+def _object(text: str) -> Mapping[str, str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return {key.lower(): value for key, value in found.items() if isinstance(value, str)}
+
+
+def _lines(text: str) -> Mapping[str, str]:
+    pairs: dict[str, str] = {}
+    for line in text.splitlines():
+        word, colon, value = line.partition(":")
+        if colon:
+            pairs.setdefault(word.strip().lower(), value.strip())
+    return pairs
