@@ -34,8 +34,6 @@ from pybootd.ini import Document, Entry, Section, parse
 from pybootd.origin import Origin, Problem
 
 NOT_YET: Collection[tuple[str, str]] = {
-    ("httpd", "tls_certificate"),
-    ("httpd", "tls_key"),
     ("status", ""),
 }
 """Options (or whole sections) of which the service is not there yet: never ignored, always refused."""

@@ -36,6 +36,7 @@ from pybootd.dhcp.settings import Settings, settings_from
 from pybootd.errors import EnvironmentProblem, StoreError
 from pybootd.events import Bus
 from pybootd.http.site import Site
+from pybootd.http.tls import Certificate, secured
 from pybootd.interfaces import IAccessControl, IFileSource, ILeaseStore
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Lease, State
@@ -136,7 +137,7 @@ def compose(config: Config, reactor: Any) -> BootServer:
     if config.tftp:
         parts.append(TftpService(shared, _resolver(shared, config.tftpd.root, sources, config.tftpd.ignore_case)))
     if config.http_server:
-        root = config.httpd.root or config.tftpd.root
+        root = config.http_root
         parts.append(HttpService(shared, _resolver(shared, root, sources, config.tftpd.ignore_case)))
     for part in parts:
         part.setServiceParent(server)
@@ -283,7 +284,7 @@ class DhcpService(Service):
             shared.bus,
             shared.reactor,
             access=self._access,
-            access_timeout=config.http.timeout or config.bootpd.timeout,
+            access_timeout=config.access_timeout,
             questions=config.limits.questions,
             conflict_check=config.bootpd.conflict_check > 0,
             time=time.time,
@@ -371,8 +372,7 @@ class TftpService(Service):
     def bind(self) -> None:
         """The port of C{[tftpd]}."""
         config = self._shared.config
-        address = config.tftpd.address or config.bootpd.address
-        sock = bind_udp(str(address), config.tftpd.port, str(config.origin("tftpd", "port")))
+        sock = bind_udp(str(config.tftp_address), config.tftpd.port, str(config.origin("tftpd", "port")))
         self._tftp.main = sock
         self._port = DatagramPort(sock, self._tftp.received, self._shared.reactor)
 
@@ -402,12 +402,15 @@ class HttpService(Service):
         self._resolver = resolver
         self._socket: socket.socket | None = None
         self._port: Any = None
+        httpd = shared.config.httpd
+        self._certificate = (
+            Certificate(httpd.tls_certificate, httpd.tls_key) if httpd.tls_certificate and httpd.tls_key else None
+        )
 
     def bind(self) -> None:
         """The port of C{[httpd]}."""
         config = self._shared.config
-        address = config.httpd.address or config.bootpd.address
-        self._socket = bind_tcp(str(address), config.httpd.port, str(config.origin("httpd", "port")))
+        self._socket = bind_tcp(str(config.http_address), config.httpd.port, str(config.origin("httpd", "port")))
 
     def startService(self) -> None:
         super().startService()
@@ -424,11 +427,14 @@ class HttpService(Service):
         )
         if self._socket is not None:
             factory: Any = site
+            if self._certificate is not None:
+                factory = secured(site, self._certificate, shared.reactor)
             self._port = shared.reactor.adoptStreamPort(self._socket.fileno(), socket.AF_INET, factory)
             self._socket.close()
             self._socket = None
             self.log.info(
-                "HTTP serves {root} on port {port}",
+                "{scheme} serves {root} on port {port}",
+                scheme="HTTP" if self._certificate is None else "HTTPS",
                 root=self._resolver.root or "filters only",
                 port=self._port.getHost().port,
             )
