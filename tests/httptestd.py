@@ -63,10 +63,9 @@ class Handler(StreamRequestHandler):
             return
         status, text = answer(self.config, words[1]) if words[0] == "GET" else (405, "")
         print(f"{self.client_address[0]} {words[1]!r} {status}", flush=True)
-        header = (
-            f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: {len(text.encode())}\r\nConnection: close\r\n\r\n"
-        )
-        self.wfile.write((header + text).encode())
+        body = text.encode()
+        header = f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        self.wfile.write(header.encode() + body)
 
 
 def main(arguments: list[str]) -> None:
