@@ -107,7 +107,8 @@ class SeedTestCase(EndToEndTestCase):
 
     def tftp(self, name: str) -> bytes | None:
         """A file by TFTP; None where the server refuses."""
-        target = self.lab.directory("got") / "file"
+        target = self.pybootd.directory / "got"
+        target.unlink(missing_ok=True)
         done = self.client.run("atftp", "--get", "-r", name, "-l", target, SERVER, check=False, timeout=20)
         return target.read_bytes() if done.returncode == 0 and target.exists() else None
 
