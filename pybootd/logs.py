@@ -54,7 +54,7 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} 
 _BUT_LINES = {code: shown for code, shown in _CONTROLS.items() if code != ord("\n")}
 """The same for a traceback, which has lines of its own."""
 
-OWN_NOISE = ("twisted.internet", "twisted.web", "treq")
+OWN_NOISE = ("twisted.internet", "twisted.web", "treq", "log_legacy")
 """Libraries that announce each connection at the level of info: of no use to the person who watches machines boot."""
 
 

@@ -131,6 +131,8 @@ class Dhcp:
             if self._malformed.admits(source[0]):
                 self.log.warn("a datagram from {source} is no request: {reason}", source=source[0], reason=str(error))
             return
+        if not request.giaddr and network_of(request, self.settings) is None:
+            return  # from an interface that is not served: somebody else's business, or an echo of what came by another
         machine = self._see(request)
         if self._access is None or request.kind in (Kind.DECLINE, Kind.RELEASE):
             self._answer(request, machine, ALLOWED)
