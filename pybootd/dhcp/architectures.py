@@ -69,7 +69,7 @@ ARCHITECTURES = (
 )
 # fmt: on
 
-BIOS, X64_UEFI, EBC, X64_UEFI_HTTP, EBC_HTTP = 0, 7, 9, 16, 17
+BIOS, X64_UEFI, EBC, X64_UEFI_HTTP, EBC_HTTP, ARM_RPIBOOT = 0, 7, 9, 16, 17, 41
 BY_NUMBER = {one.number: one for one in ARCHITECTURES}
 BY_NAME = {one.name: one for one in ARCHITECTURES}
 

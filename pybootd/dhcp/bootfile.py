@@ -7,18 +7,22 @@ Pure; leaves a step in the trace for each place that it looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from attrs import frozen
 
-from pybootd.config import BootFile
-from pybootd.dhcp.architectures import ALIKE, BIOS, BY_NUMBER, name_of
-from pybootd.dhcp.decision import Step
-from pybootd.dhcp.options import dotted
+from pybootd.dhcp.architectures import ALIKE, ARM_RPIBOOT, BIOS, BY_NUMBER, name_of
+from pybootd.dhcp.facts import Situation
 from pybootd.dhcp.pxe import IPXE_HTTP
-from pybootd.dhcp.request import Request
-from pybootd.dhcp.settings import Host, Network, Settings
+from pybootd.dhcp.request import Kind, Request
 from pybootd.machine import Firmware
 from pybootd.origin import Origin
+
+LOADS = 4
+"""How often iPXE may be given the same loader within a short while, until that counts as a loop."""
+
+SAFE = "/:@!$&'()*+,;=-._~"
+"""What stays as it is in the path of a URL (RFC 3986 3.3)."""
 
 
 @frozen
@@ -30,40 +34,47 @@ class Choice:
     origin: Origin | None = None
 
 
-def boot_file(
-    request: Request, settings: Settings, network: Network, host: Host, named: str, trace: list[Step]
-) -> Choice:
-    """
-    Choose.
-
-    @param named: the file that the access server named, or nothing.
-    """
-    if host.boot_file:
-        found = Choice(host.boot_file, origin=host.boot_file_origin)
-    elif named:
-        found = Choice(named)
-    else:
-        found = _by_architecture(request, settings, trace)
-    if not found.file:
-        return found
-    found = _reachable(request, settings, network, found)
-    trace.append(Step("boot file", found.file or found.reason, found.origin))
-    return found
-
-
-def _by_architecture(request: Request, settings: Settings, trace: list[Step]) -> Choice:
-    for key in _keys(request):
-        entry: BootFile | None = settings.files.get(key)
+def boot_file(situation: Situation) -> Choice:
+    """Choose.  Neither a file nor a reason: this client needs no file."""
+    particular = _noted(situation, _particular(situation))
+    if particular.file:
+        return particular
+    for ipxe, architecture in _keys(situation.request):
+        entry = situation.settings.files.get((ipxe, architecture))
         if entry is not None:
-            return Choice(entry.file, origin=entry.origin)
-        trace.append(Step(f"[bootfile] {_key_name(*key)}", "no such entry"))
-    wanted = name_of(request.architecture)
-    origin = settings.origin("bootfile", "")
-    return Choice("", f"[bootfile] has no entry for {wanted}; add e.g. {wanted} = FILE", origin)
+            choice = _usable(situation, Choice(entry.file, origin=entry.origin))
+            return _noted(situation, choice if ipxe else _unless_loop(situation, choice))
+        situation.note(f"[bootfile] {_key_name(ipxe, architecture)}", "no such entry")
+    return particular if particular.reason else _none(situation)
+
+
+def _noted(situation: Situation, choice: Choice) -> Choice:
+    if choice.file or choice.reason:
+        situation.note("boot file", choice.file or choice.reason, choice.origin)
+    return choice
+
+
+def _particular(situation: Situation) -> Choice:
+    """What C{[host]}, or the access server, has for this very machine."""
+    host, named = situation.host, situation.facts.verdict.boot_file
+    file = host.boot_file or named
+    if situation.request.firmware is Firmware.IPXE and "://" not in file and _has_script(situation):
+        # the machine's own loader has been loaded: what runs iPXE already goes on with the script
+        return Choice()
+    return _usable(situation, Choice(file, origin=host.boot_file_origin)) if file else Choice()
+
+
+def _has_script(situation: Situation) -> bool:
+    return any(key[0] and key in situation.settings.files for key in _keys(situation.request))
 
 
 def _keys(request: Request) -> Iterator[tuple[bool, int | None]]:
-    """The entries that may serve this client, the nearest first."""
+    """The entries that may serve this client, the nearest first: (is for iPXE, architecture)."""
+    if request.firmware is Firmware.RASPBERRY_PI:
+        # it says x86 BIOS of itself, whose file it cannot use
+        yield False, ARM_RPIBOOT
+        yield False, None
+        return
     architectures = request.architectures or (None,)
     if request.firmware is Firmware.IPXE:
         yield from ((True, one) for one in architectures if one is not None)
@@ -83,20 +94,49 @@ def _key_name(ipxe: bool, architecture: int | None) -> str:
     return ("ipxe." if ipxe else "") + name_of(architecture)
 
 
-def _reachable(request: Request, settings: Settings, network: Network, found: Choice) -> Choice:
+def _usable(situation: Situation, choice: Choice) -> Choice:
     """A client that loads by HTTP wants a whole URL; one that cannot must not be given one."""
+    request, file = situation.request, choice.file
+    is_url = "://" in file
+    if _by_http(request):
+        if is_url:
+            return choice
+        if not situation.network.http:
+            return _refusal(choice, f"{file} is a bare name and HTTP is off; write a URL, or start HTTP with -H")
+        return Choice(situation.network.http + quote(file.lstrip("/"), SAFE), origin=choice.origin)
+    if is_url and request.firmware is Firmware.PXE:
+        return _refusal(choice, f"its firmware loads by TFTP and cannot use {file}")
+    if request.ipxe_features and IPXE_HTTP not in request.ipxe_features and file.startswith(("http:", "https:")):
+        return _refusal(choice, f"this iPXE knows no HTTP and cannot load {file}")
+    return choice
+
+
+def _by_http(request: Request) -> bool:
     known = BY_NUMBER.get(request.architecture or 0)
-    by_http = request.firmware is Firmware.HTTP_BOOT or (
+    return request.firmware is Firmware.HTTP_BOOT or (
         known is not None and known.http and request.firmware is not Firmware.IPXE
     )
-    is_url = "://" in found.file
-    if by_http and not is_url:
-        if not settings.http_port:
-            return Choice(
-                "", f"{found.file} is a bare name and HTTP is off; write an URL, or start HTTP with -H", found.origin
-            )
-        port = "" if settings.http_port == 80 else f":{settings.http_port}"
-        return Choice(f"http://{dotted(network.server)}{port}/{found.file.lstrip('/')}", origin=found.origin)
-    if is_url and request.ipxe_features and IPXE_HTTP not in request.ipxe_features and found.file.startswith("http"):
-        return Choice("", f"this iPXE knows no HTTP and cannot load {found.file}", found.origin)
-    return found
+
+
+def _refusal(choice: Choice, reason: str) -> Choice:
+    return Choice("", reason, choice.origin)
+
+
+def _unless_loop(situation: Situation, choice: Choice) -> Choice:
+    """iPXE that is given iPXE loads itself for ever: the same loader again and again is noticed, said, and broken."""
+    facts = situation.facts
+    if situation.request.firmware is not Firmware.IPXE or facts.loads < LOADS or facts.loaded != choice.file:
+        return choice
+    reason = f"it runs iPXE and was given {choice.file} {facts.loads} times in a row; write [bootfile] ipxe = SCRIPT"
+    return _refusal(choice, reason)
+
+
+def _none(situation: Situation) -> Choice:
+    if situation.quirk.fixed_name or situation.request.kind is Kind.BOOTP:
+        return Choice()
+    wanted = name_of(situation.request.architecture)
+    return Choice(
+        "",
+        f"[bootfile] has no entry for {wanted}; add e.g. {wanted} = FILE",
+        situation.settings.origin("bootfile", ""),
+    )

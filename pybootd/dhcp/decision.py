@@ -59,6 +59,9 @@ class Reply:
     boot_file: str = ""
     """The file or URL handed out, as configured: for events."""
 
+    form: str = ""
+    """How a client that boots is told what to load: the name in the table of quirks."""
+
 
 @frozen
 class Decision:
@@ -84,5 +87,11 @@ class Decision:
 
     origin: Origin | None = None
     """The configuration line behind the reason, where there is one."""
+
+    setting: str = ""
+    """The same as text, where an access backend named it."""
+
+    routine: bool = False
+    """Silence that nobody need be told of: the request was for another server."""
 
     trace: tuple[Step, ...] = ()

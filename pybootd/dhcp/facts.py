@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from pybootd.dhcp.bootfile import Choice, boot_file
-from pybootd.dhcp.decision import Decision, Step
+from pybootd.dhcp.decision import Decision, Reply, Step
 from pybootd.dhcp.quirks import Quirk
 from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Host, Network, Settings
 from pybootd.interfaces import Verdict
-from pybootd.leases.lease import Lease, State
+from pybootd.leases.lease import Claim, Lease, State
 from pybootd.origin import Origin
 
 ALLOWED = Verdict(True, "access is open")
@@ -42,6 +41,9 @@ class Facts:
     owner: bytes | None = None
     """Whose the address is that the request speaks of: a machine's key, C{b""} where it rests, None where nobody's."""
 
+    taken: frozenset[int] = frozenset()
+    """Addresses, of those that the machine could have, that somebody else has just now, or that rest."""
+
     booted: bool = False
     """The machine has shown itself as a boot client before."""
 
@@ -49,7 +51,13 @@ class Facts:
     """Whether the lease store can be written; without it nothing is promised beyond what it holds."""
 
     attempt: int = 0
-    """How many identical requests came just before this one, answered in vain."""
+    """How many forms of answer this client, or its like, has ignored."""
+
+    loaded: str = ""
+    """The file that the machine was given the last time, where it runs iPXE."""
+
+    loads: int = 0
+    """How often in a row, lately."""
 
     boot_file_size: int | None = None
     """Bytes, where the client asks for it (option 13) and it is known."""
@@ -72,28 +80,53 @@ class Situation:
         """One more step of the trace."""
         self.trace.append(Step(rule, outcome, origin))
 
-    def silent(self, reason: str, origin: Origin | None = None, release: bool = False) -> Decision:
+    def silent(
+        self,
+        reason: str,
+        origin: Origin | None = None,
+        *,
+        setting: str = "",
+        release: bool = False,
+        routine: bool = False,
+        wants_address: bool = False,
+    ) -> Decision:
         """No answer, and why."""
         self.note("answer", f"none: {reason}", origin)
-        return Decision(reason=reason, origin=origin, release=release, trace=tuple(self.trace))
+        return Decision(
+            reason=reason,
+            origin=origin,
+            setting=setting,
+            release=release,
+            routine=routine,
+            wants_address=wants_address,
+            trace=tuple(self.trace),
+        )
 
-    def choose_file(self) -> Choice:
-        """The boot file, for a client that wants one."""
-        return boot_file(self.request, self.settings, self.network, self.host, self.facts.verdict.boot_file, self.trace)
+    def answered(
+        self, *replies: Reply, offer: int = 0, claim: Claim | None = None, release: bool = False, reason: str = ""
+    ) -> Decision:
+        """What is done, with the trace of how it came about."""
+        return Decision(
+            replies=replies, offer=offer, claim=claim, release=release, reason=reason, trace=tuple(self.trace)
+        )
 
     @property
     def known_address(self) -> int:
         """The address that this machine has by configuration, by lease or by offer; 0 where it has none."""
         lease = self.facts.lease
-        if self.host.address in self.network:
+        if self.may_have(self.host.address):
             return self.host.address
         if lease is not None and lease.state is not State.DECLINED and self.may_have(lease.address):
             return lease.address
         return self.facts.offered if self.may_have(self.facts.offered) else 0
 
     def may_have(self, address: int) -> bool:
-        """Whether the configuration leaves this address to this machine."""
-        return self.settings.reserved.get(address, self.key) == self.key
+        """Whether this address is of the network, left to this machine by the configuration, and nobody else's now."""
+        return (
+            address in self.network
+            and self.settings.reserved.get(address, self.key) == self.key
+            and address not in self.facts.taken
+        )
 
     def lease_time(self, address: int) -> int:
         """Seconds for which the address can be promised now; 0 where the lease store does not allow it."""

@@ -12,12 +12,15 @@ from math import inf
 
 from attrs import evolve
 
+from pybootd.config import FOREVER
 from pybootd.dhcp.answer import answer, refusal
-from pybootd.dhcp.decision import Decision, MessageType, Reply, Step
+from pybootd.dhcp.bootfile import boot_file
+from pybootd.dhcp.client import BOOT_SERVER_PORT
+from pybootd.dhcp.decision import Decision, MessageType, Step
 from pybootd.dhcp.facts import Facts, Situation
 from pybootd.dhcp.options import dotted
 from pybootd.dhcp.proxy import boot_server, proxied
-from pybootd.dhcp.quirks import quirk_of
+from pybootd.dhcp.quirks import Form, forms, quirk_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.leases.lease import Claim, Lease, State
@@ -38,7 +41,9 @@ def decide(request: Request, settings: Settings, facts: Facts) -> Decision:
         return Decision(reason=reason, trace=(Step("network", reason),))
     key = key_of(request)
     situation = Situation(request, settings, facts, network, settings.host(key), quirk_of(request), key)
-    situation.note("network", f"{dotted(network.first)} to {dotted(network.last)}", network.origin)
+    situation.note("network", str(network), network.origin)
+    if situation.quirk.name:
+        situation.note("quirk", f"{situation.quirk.name} ({situation.quirk.source})")
     return _refused(situation) or _RULES[request.kind](situation)
 
 
@@ -51,17 +56,28 @@ def key_of(request: Request) -> bytes:
 
 
 def network_of(request: Request, settings: Settings) -> Network | None:
-    """The network that a request is about; None where none is configured for it."""
-    relay = request.relay
-    link = relay.link if relay is not None else 0
-    # who has an address and talks to this server alone may come from behind a relay without passing it
-    own = request.ciaddr if request.unicast and not request.giaddr else 0
-    return settings.network(request.interface, link, request.subnet, request.giaddr, own)
+    """
+    The network that a request is about; None where none is configured for it.
+
+    What a relay says counts, the strongest word first (RFC 3527, RFC 3011, giaddr); without a relay it is the network
+    behind the interface, or the one of the address that a client has which talks to this server alone: it may come from
+    behind a relay without passing it.
+    """
+    if request.giaddr:
+        link = request.relay.link if request.relay is not None else 0
+        return settings.network_with(link or request.subnet or request.giaddr)
+    if request.subnet:
+        return settings.network_with(request.subnet)
+    if request.unicast and request.ciaddr:
+        routed = settings.network_with(request.ciaddr)
+        if routed is not None:
+            return routed
+    return settings.network_at(request.interface, settings.host(key_of(request)).address, spoken_of(request))
 
 
 def spoken_of(request: Request) -> int:
-    """The address that a request speaks of: the one it asks for, or has."""
-    return request.requested or request.ciaddr
+    """The address that a request speaks of: the one it has, or asks for."""
+    return request.ciaddr or request.requested
 
 
 # who is not served at all
@@ -69,34 +85,47 @@ def spoken_of(request: Request) -> int:
 
 def _refused(situation: Situation) -> Decision | None:
     """The rules that come before all others; None: none of them refuses."""
-    request, settings, facts = situation.request, situation.settings, situation.facts
-    if request.htype == INFINIBAND:
-        if not request.client_id:
-            return situation.silent("an InfiniBand client without an identifier (RFC 4390)")
-    elif request.htype != ETHERNET or len(request.chaddr) != 6:
-        # an access list knows 6 bytes; other lengths would walk around it
-        return situation.silent(f"hardware type {request.htype} with {len(request.chaddr)} bytes is no Ethernet")
-    if request.kind in (Kind.DECLINE, Kind.RELEASE):
-        return None
+    request, facts = situation.request, situation.facts
+    if hardware := _strange_hardware(situation):
+        return situation.silent(hardware)
+    if request.port == BOOT_SERVER_PORT and request.kind is not Kind.BOOT_SERVER:
+        return situation.silent("port 4011 answers boot clients that have an address, nothing else")
     if situation.host.allow is False:
         return situation.silent("[host] allow forbids it", situation.host.allow_origin)
-    if situation.host.allow is None and not facts.verdict.allowed:
-        situation.note("access", facts.verdict.setting or "refused")
-        return situation.silent(facts.verdict.reason)
-    situation.note("access", "allowed", situation.host.allow_origin)
-    if settings.proxy:
+    if request.kind not in (Kind.DECLINE, Kind.RELEASE):
+        if situation.host.allow is None and not facts.verdict.allowed:
+            situation.note("access", facts.verdict.setting or "refused")
+            return situation.silent(facts.verdict.reason, setting=facts.verdict.setting)
+        situation.note("access", "allowed", situation.host.allow_origin)
+    if situation.settings.proxy:
         return proxied(situation)
-    if (not request.boots or request.kind is Kind.BOOTP) and not _known(situation):
-        origin = settings.origin("bootpd", "allow_simple_dhcp")
+    if not _known(situation):
+        origin = situation.settings.origin("bootpd", "allow_simple_dhcp")
         return situation.silent("it has not booted from the network; allow_simple_dhcp = yes would serve it", origin)
     return None
 
 
+def _strange_hardware(situation: Situation) -> str:
+    """An access list knows 6 bytes of Ethernet; other types and lengths would walk around it."""
+    request = situation.request
+    if request.htype == INFINIBAND:
+        if not request.client_id:
+            return "an InfiniBand client without an identifier (RFC 4390)"
+        return "an InfiniBand client, which no access list can tell" if situation.settings.guarded else ""
+    if request.htype != ETHERNET or len(request.chaddr) != 6:
+        return f"hardware type {request.htype} with {len(request.chaddr)} bytes is no Ethernet"
+    return ""
+
+
 def _known(situation: Situation) -> bool:
-    """Whether a client that does not boot just now is served all the same."""
-    facts = situation.facts
+    """Whether a client is served that does not boot just now; BOOTP says nothing of whether it does."""
+    request, facts = situation.request, situation.facts
     return (
-        situation.settings.allow_simple_dhcp or facts.booted or facts.lease is not None or bool(situation.host.address)
+        (request.boots and request.kind is not Kind.BOOTP)
+        or situation.settings.allow_simple_dhcp
+        or facts.booted
+        or facts.lease is not None
+        or bool(situation.host.address)
     )
 
 
@@ -110,18 +139,25 @@ def _no_network(request: Request) -> str:
 
 
 def _discover(situation: Situation) -> Decision:
-    address = situation.known_address or situation.facts.candidate
-    if not address:
-        return _exhausted(situation)
-    situation.note("address", dotted(address), situation.host.address_origin or situation.network.origin)
-    return _serve(situation, MessageType.OFFER, address)
+    """RFC 2131 4.3.1: the address that it has or had, else a free one."""
+    return _propose(situation, MessageType.OFFER)
 
 
 def _bootp(situation: Situation) -> Decision:
-    address = situation.known_address or situation.facts.candidate
+    """RFC 951; who has an address (ciaddr) wants its file only."""
+    if situation.request.ciaddr:
+        return _inform(situation, MessageType.BOOTP)
+    return _propose(situation, MessageType.BOOTP)
+
+
+def _propose(situation: Situation, type: MessageType) -> Decision:
+    host, address = situation.host, situation.known_address
+    if host.address and address != host.address:
+        why = "in use by another machine" if host.address in situation.network else "of another network"
+        situation.note("address", f"its own, {dotted(host.address)}, is {why}", host.address_origin)
     if not address:
-        return _exhausted(situation)
-    return _serve(situation, MessageType.BOOTP, address)
+        address = situation.facts.candidate
+    return _serve(situation, type, address) if address else _exhausted(situation)
 
 
 def _selecting(situation: Situation) -> Decision:
@@ -130,52 +166,56 @@ def _selecting(situation: Situation) -> Decision:
     ours = {network.server for network in situation.settings.networks} | {situation.server}
     if request.server not in ours:
         return situation.silent(f"it chose another server, {dotted(request.server)}", release=True)
-    return _grant(situation, request.requested, may_be_new=True)
+    return _grant(situation, may_be_new=True)
 
 
-def _init_reboot(situation: Situation) -> Decision:
-    """RFC 2131 4.3.2, INIT-REBOOT: it remembers an address and asks whether that is still good."""
-    return _grant(situation, situation.request.requested)
+def _remembering(situation: Situation) -> Decision:
+    """
+    RFC 2131 4.3.2, INIT-REBOOT: it remembers an address and asks whether that is still good; RENEWING and REBINDING: it
+    has one and wants to keep it.
+    """
+    return _grant(situation)
 
 
-def _extending(situation: Situation) -> Decision:
-    """RFC 2131 4.3.2, RENEWING and REBINDING: it has an address and wants to keep it."""
-    return _grant(situation, situation.request.ciaddr)
-
-
-def _grant(situation: Situation, address: int, may_be_new: bool = False) -> Decision:
-    """An ACK for this address, a NAK where it is wrong, silence where this server does not know."""
-    facts = situation.facts
+def _grant(situation: Situation, may_be_new: bool = False) -> Decision:
+    """An ACK for the address that it speaks of, a NAK where that is wrong, silence where this server does not know."""
+    facts, address = situation.facts, spoken_of(situation.request)
     if address not in situation.network:
         return _deny(situation, f"{dotted(address)} is not of this network")
-    if facts.owner not in (None, situation.key) or not situation.may_have(address):
+    remembered = facts.owner not in (None, situation.key) and address != situation.host.address
+    if remembered or not situation.may_have(address):
         return _deny(situation, f"{dotted(address)} belongs to another machine")
     known = situation.known_address
     if known and known != address:
-        return _deny(situation, f"this machine's address is {dotted(known)}", certain=True)
-    if not known:
-        first, count = situation.network.pool_first, situation.network.pool_count
-        if not (may_be_new and facts.owner is None and first <= address < first + count):
-            # RFC 2131 4.3.2: a server without a record of the client stays silent
-            return situation.silent(f"nothing is known of its address {dotted(address)}")
-    situation.note("address", dotted(address), situation.host.address_origin or situation.network.origin)
+        lease = facts.lease
+        certain = known != facts.offered and lease is not None and lease.expires > facts.now
+        return _deny(situation, f"this machine's address is {dotted(known)}", certain)
+    if not known and not (may_be_new and facts.owner is None and situation.network.pools(address)):
+        # RFC 2131 4.3.2: a server without a record of the client stays silent
+        return situation.silent(f"nothing is known of its address {dotted(address)}")
     return _serve(situation, MessageType.ACK, address)
 
 
 def _deny(situation: Situation, reason: str, certain: bool = False) -> Decision:
+    """A NAK, so that the client begins anew at once (RFC 2131 4.3.2)."""
     if not situation.settings.authoritative and not certain:
         origin = situation.settings.origin("bootpd", "authoritative")
         return situation.silent(f"{reason}, and this server is not authoritative", origin)
     situation.note("answer", f"NAK: {reason}")
-    reply = refusal(situation.request, situation.server, reason)
-    return Decision(replies=(reply,), release=True, reason=reason, trace=tuple(situation.trace))
+    return situation.answered(refusal(situation, reason), release=True, reason=reason)
 
 
-def _inform(situation: Situation) -> Decision:
+def _inform(situation: Situation, type: MessageType = MessageType.ACK) -> Decision:
     """RFC 2131 4.3.5: it has an address of its own and wants the rest."""
-    choice = situation.choose_file() if situation.request.boots else None
-    reply = _reply(situation, MessageType.ACK, 0, choice.file if choice is not None else "")
-    return Decision(replies=(reply,), trace=tuple(situation.trace))
+    request = situation.request
+    if request.ciaddr not in situation.network:
+        # whoever forges a request could send answers anywhere
+        return situation.silent(f"its address {dotted(request.ciaddr)} is not of this network")
+    file, form = "", None
+    if request.boots:
+        file, form = boot_file(situation).file, _form(situation)
+    situation.note("answer", f"{type.name} without an address")
+    return situation.answered(answer(situation, type, form=form if file else None, file=file))
 
 
 def _decline(situation: Situation) -> Decision:
@@ -185,7 +225,7 @@ def _decline(situation: Situation) -> Decision:
         return situation.silent(f"it declines {dotted(address)}, which is not its own")
     rest = Lease(address, b"", State.DECLINED, situation.facts.now + REST_SECONDS)
     situation.note("address", f"{dotted(address)} rests")
-    return Decision(claim=Claim(rest, fresh=False), release=True, trace=tuple(situation.trace))
+    return situation.answered(claim=Claim(rest, fresh=False), release=True)
 
 
 def _release(situation: Situation) -> Decision:
@@ -195,23 +235,24 @@ def _release(situation: Situation) -> Decision:
         return situation.silent(f"it releases {dotted(situation.request.ciaddr)}, which is not its own")
     given_back = evolve(lease, state=State.RELEASED, expires=facts.now)
     situation.note("address", f"{dotted(lease.address)} is given back")
-    return Decision(claim=Claim(given_back, fresh=False), release=True, trace=tuple(situation.trace))
+    return situation.answered(claim=Claim(given_back, fresh=False), release=True)
 
 
 def _boot_server(situation: Situation) -> Decision:
+    """PXE 2.1 2.2.3: a client that has its address asks for its file."""
     if not situation.request.boots:
         return situation.silent("port 4011 is for machines that boot from the network")
-    choice = situation.choose_file()
-    return boot_server(situation, choice.file) if choice.file else situation.silent(choice.reason, choice.origin)
+    choice = boot_file(situation)
+    return situation.silent(choice.reason, choice.origin) if choice.reason else boot_server(situation, choice.file)
 
 
 _RULES: dict[Kind, Callable[[Situation], Decision]] = {
     Kind.BOOTP: _bootp,
     Kind.DISCOVER: _discover,
     Kind.SELECTING: _selecting,
-    Kind.INIT_REBOOT: _init_reboot,
-    Kind.RENEWING: _extending,
-    Kind.REBINDING: _extending,
+    Kind.INIT_REBOOT: _remembering,
+    Kind.RENEWING: _remembering,
+    Kind.REBINDING: _remembering,
     Kind.INFORM: _inform,
     Kind.DECLINE: _decline,
     Kind.RELEASE: _release,
@@ -224,52 +265,50 @@ _RULES: dict[Kind, Callable[[Situation], Decision]] = {
 
 def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
     """An OFFER, an ACK or a BOOTP reply, and the lease that it promises."""
-    file = ""
-    if not situation.lease_time(address):
+    lease_time = situation.lease_time(address)
+    origin = situation.host.address_origin if address == situation.host.address else situation.network.origin
+    situation.note("address", dotted(address), origin)
+    if not lease_time:
         origin = situation.settings.origin("leases", "store")
         return situation.silent("the lease store cannot be written, so no lease can be promised", origin)
+    file, form = "", None
     if situation.request.boots:
-        choice = situation.choose_file()
-        if not choice.file:
+        choice = boot_file(situation)
+        if choice.reason and type is not MessageType.BOOTP:
             return situation.silent(choice.reason, choice.origin)
-        file = choice.file
-    reply = _reply(situation, type, address, file)
+        file, form = choice.file, _form(situation)
+    told = lease_time if type is not MessageType.BOOTP else 0
+    reply = answer(situation, type, address=address, lease_time=told, form=form, file=file)
     situation.note("answer", type.name)
     if not situation.facts.writable:
-        return Decision(replies=(reply,), trace=tuple(situation.trace))
+        return situation.answered(reply)
     if type is MessageType.OFFER and not situation.quirk.binds:
-        return Decision(replies=(reply,), offer=address, trace=tuple(situation.trace))
-    return Decision(replies=(reply,), claim=_claim(situation, type, address), trace=tuple(situation.trace))
+        return situation.answered(reply, offer=address)
+    return situation.answered(reply, claim=_claim(situation, type, address))
+
+
+def _form(situation: Situation) -> Form:
+    """How a client that boots is told what to load; one that ignored a form is told in the next."""
+    (form,) = forms(situation.request, False, situation.facts.attempt, situation.quirk)
+    situation.note("form", form.name)
+    return form
 
 
 def _claim(situation: Situation, type: MessageType, address: int) -> Claim:
-    request, lease = situation.request, situation.facts.lease
-    expires = inf if type is MessageType.BOOTP else situation.facts.now + situation.network.lease_time
+    request, lease, network = situation.request, situation.facts.lease, situation.network
+    # a BOOTP client never asks again
+    ends = type is not MessageType.BOOTP and network.lease_time < FOREVER
+    expires = situation.facts.now + network.lease_time if ends else inf
     uuid = request.uuid or (lease.uuid if lease is not None else b"")
     hostname = situation.hostname or request.hostname
     bound = Lease(address, situation.key, State.BOUND, expires, uuid, hostname)
     return Claim(bound, fresh=lease is None or lease.address != address or lease.state is not State.BOUND)
 
 
-def _reply(situation: Situation, type: MessageType, address: int, file: str) -> Reply:
-    return answer(
-        type,
-        situation.request,
-        situation.network,
-        address=address,
-        server=situation.server,
-        lease_time=situation.lease_time(address) if address and type is not MessageType.BOOTP else 0,
-        boot_file=file,
-        boot_file_size=situation.facts.boot_file_size,
-        hostname=situation.hostname,
-        server_name=situation.settings.server_name,
-        quirk=situation.quirk,
-    )
-
-
 def _exhausted(situation: Situation) -> Decision:
+    """No address: what to do about it."""
     origin = situation.settings.origin("bootpd", "pool_count")
     if not situation.network.pool_count:
         return situation.silent("the pool is empty and it has no line in [static_dhcp]", origin)
-    decision = situation.silent("the pool has no address left; raise pool_count, or write reclaim = expired", origin)
-    return evolve(decision, wants_address=True)
+    reason = "the pool has no address left; raise pool_count, or write reclaim = expired"
+    return situation.silent(reason, origin, wants_address=True)

@@ -46,14 +46,24 @@ class Network:
     lease_time: int
     options: Mapping[int, bytes]
     """1, 3, 6, 15, 28: encoded, without those that are not set."""
+    relay_routes: bool = False
+    """The relay is the router that machines are told (option 3), for none is configured."""
+    http: str = ""
+    """What makes a URL of a file's name: this server's own HTTP, C{http://10.0.0.1/}; empty where it does not run."""
     interface_name: str = ""
     pool_first: int = 0
     pool_count: int = 0
-    domain: str = ""
     origin: Origin | None = None
 
     def __contains__(self, address: object) -> bool:
         return isinstance(address, int) and self.first <= address <= self.last
+
+    def __str__(self) -> str:
+        return f"{IPv4Address(self.first)}/{32 - (self.first ^ self.last).bit_length()}"
+
+    def pools(self, address: int) -> bool:
+        """Whether the address is one of those that are given to whoever asks."""
+        return self.pool_first <= address < self.pool_first + self.pool_count
 
 
 @frozen
@@ -80,7 +90,7 @@ class Settings:
     networks: tuple[Network, ...]
     hosts: Mapping[bytes, Host] = field(factory=dict)
     reserved: Mapping[int, bytes] = field(factory=dict)
-    """Addresses that are configured for one machine, and whose they are."""
+    """Addresses that are configured for one machine, and whose they are; nobody's are those of servers and routers."""
     files: Mapping[tuple[bool, int | None], BootFile] = field(factory=dict)
     """By (is iPXE, architecture); None is C{default}, or iPXE on any architecture."""
     proxy: bool = False
@@ -88,8 +98,8 @@ class Settings:
     authoritative: bool = True
     server_name: bytes = b""
     """sname: C{servername.domain}."""
-    http_port: int = 0
-    """The port of this server's own HTTP, 0 where it does not run: for URLs made of bare names."""
+    guarded: bool = False
+    """Not everybody is served: whoever cannot be told by 6 bytes of hardware address is refused."""
     network_broadcast: bool = False
     """C{broadcast = network}."""
     buggy: Masks = Masks(())
@@ -105,16 +115,24 @@ class Settings:
         """What the configuration says of this machine."""
         return self.hosts.get(chaddr, NOTHING)
 
-    def network(self, interface: int, *relayed: int) -> Network | None:
-        """
-        The network that a request comes from.
+    def network_with(self, address: int) -> Network | None:
+        """The network that an address belongs to."""
+        return next((network for network in self.networks if address in network), None)
 
-        @param relayed: what says so in the request itself, the strongest first (RFC 3527, RFC 3011, giaddr);
-            zeroes are passed over.
+    def network_at(self, interface: int, *addresses: int) -> Network | None:
         """
-        for address in filter(None, relayed):
-            return next((network for network in self.networks if address in network), None)
-        return next((network for network in self.networks if network.interface == interface), None)
+        The network behind an interface.
+
+        @param interface: its index; 0 where the system does not tell: the network that is served first.
+        @param addresses: which of several networks behind one interface is meant, the strongest sign first.
+        """
+        here = [one for one in self.networks if (one.interface == interface if interface else one.interface)]
+        if len(here) > 1:
+            for address in addresses:
+                for network in here:
+                    if address in network:
+                        return network
+        return here[0] if here else None
 
     def broadcast_for(self, network: Network | None, chaddr: bytes) -> int:
         """The address that stands for everybody on the network; 0: the limited broadcast address."""
@@ -135,20 +153,21 @@ def settings_from(
     """
     bootpd = config.bootpd
     home = _home(config, interfaces)
-    networks = [_network(config, *one, name_servers) for one in home]
+    names = name_servers if bootpd.dns is None else bootpd.dns
+    networks = [_network(config, *one, names) for one in home]
     networks += [_subnet(config, subnet, home, interfaces, name_servers) for subnet in config.subnets]
     hosts = _hosts(config)
     name = ".".join(filter(None, (bootpd.servername, bootpd.domain if bootpd.servername else "")))
     return Settings(
         networks=tuple(networks),
         hosts=hosts,
-        reserved={host.address: mac for mac, host in hosts.items() if host.address},
+        reserved=_reserved(networks, hosts),
         files={(entry.ipxe, entry.architecture): entry for entry in config.bootfile},
         proxy=bootpd.mode == "proxy",
         allow_simple_dhcp=bootpd.allow_simple_dhcp,
         authoritative=bootpd.authoritative,
         server_name=name.encode("ascii")[:63],
-        http_port=config.httpd.port if config.http_server else 0,
+        guarded=bool(bootpd.access) or any(host.allow is False for host in hosts.values()),
         network_broadcast=bootpd.broadcast == "network",
         buggy=Masks(config.buggy_clients),
         port=bootpd.port,
@@ -167,7 +186,7 @@ def _home(config: Config, interfaces: Sequence[HostInterface]) -> list[tuple[Hos
     if bootpd.pool_start is not None:
         pairs = [(one, own) for one in chosen for own in one.addresses if bootpd.pool_start in own.network]
         if pairs:
-            return [max(pairs, key=lambda pair: pair[1].network.prefixlen)]
+            return [max(pairs, key=lambda pair: (pair[1].ip == bootpd.address, pair[1].network.prefixlen))]
         origin = config.origin("bootpd", "pool_start")
         raise EnvironmentProblem(
             f"{origin} = {bootpd.pool_start}: on no network of this host; {_there_are(chosen or interfaces)}"
@@ -192,26 +211,23 @@ def _there_are(interfaces: Iterable[HostInterface]) -> str:
 def _network(
     config: Config, interface: HostInterface, own: IPv4Interface, name_servers: Sequence[IPv4Address]
 ) -> Network:
+    """The network of C{[bootpd]}."""
     bootpd = config.bootpd
     network = IPv4Network((int(own.ip), str(bootpd.netmask)), strict=False) if bootpd.netmask else own.network
     span = pool(bootpd) if bootpd.mode == "server" else None
+    router = _router(bootpd.gateway, own.ip) if bootpd.set_gateway else None
     return Network(
         first=int(network.network_address),
         last=int(network.broadcast_address),
         server=int(own.ip),
-        next_server=int(own.ip),
+        next_server=_listening(config.tftp_address, own.ip),
         interface=interface.index,
         lease_time=bootpd.lease_time,
-        options=_options(
-            network,
-            _router(bootpd.gateway, own.ip) if bootpd.set_gateway else None,
-            name_servers if bootpd.dns is None else bootpd.dns,
-            bootpd.domain,
-        ),
+        options=_options(network, router, name_servers, bootpd.domain),
+        http=_http(config, own.ip),
         interface_name=interface.name,
         pool_first=span[0] if span else 0,
         pool_count=span[1] - span[0] + 1 if span else 0,
-        domain=bootpd.domain,
         origin=config.origin("bootpd", "pool_start"),
     )
 
@@ -236,27 +252,38 @@ def _subnet(
     server = local[0][1].ip if local else home[0][1].ip
     bootpd, span = config.bootpd, pool(subnet)
     names = subnet.dns if "dns" in subnet.origins else bootpd.dns
-    domain = subnet.domain or bootpd.domain
+    router = _router(subnet.gateway, server if local else None)
     return Network(
         first=int(subnet.network.network_address),
         last=int(subnet.network.broadcast_address),
         server=int(server),
-        next_server=int(subnet.next_server or server),
+        next_server=int(subnet.next_server or _listening(config.tftp_address, server)),
         interface=local[0][0].index if local else 0,
         lease_time=subnet.lease_time or bootpd.lease_time,
-        # behind a relay this server is no router: without a gateway of its own the relay's is used (see policy)
         options=_options(
-            subnet.network,
-            _router(subnet.gateway, server if local else None),
-            name_servers if names is None else names,
-            domain,
+            subnet.network, router, name_servers if names is None else names, subnet.domain or bootpd.domain
         ),
+        relay_routes=subnet.gateway is None and not local,
+        http=_http(config, server),
         interface_name=local[0][0].name if local else "",
-        pool_first=span[0] if span else 0,
-        pool_count=span[1] - span[0] + 1 if span else 0,
-        domain=domain,
+        pool_first=span[0] if span and bootpd.mode == "server" else 0,
+        pool_count=span[1] - span[0] + 1 if span and bootpd.mode == "server" else 0,
         origin=subnet.origin,
     )
+
+
+def _listening(address: IPv4Address, own: IPv4Address) -> int:
+    """Where a service of ours is reached that listens at C{address}."""
+    return int(own if address.is_unspecified else address)
+
+
+def _http(config: Config, own: IPv4Address) -> str:
+    """The beginning of URLs of this server's own HTTP; empty where it does not run."""
+    if not config.http_server:
+        return ""
+    scheme, usual = ("https", 443) if config.httpd.tls_certificate else ("http", 80)
+    host = IPv4Address(_listening(config.http_address, own))
+    return f"{scheme}://{host}/" if config.httpd.port == usual else f"{scheme}://{host}:{config.httpd.port}/"
 
 
 def _router(configured: IPv4Address | None, own: IPv4Address | None) -> IPv4Address | None:
@@ -277,6 +304,19 @@ def _options(
         options[15] = domain.encode("ascii")
     options[28] = network.broadcast_address.packed
     return options
+
+
+def _reserved(networks: Iterable[Network], hosts: Mapping[bytes, Host]) -> dict[int, bytes]:
+    reserved: dict[int, bytes] = {}
+    for network in networks:
+        addresses = (network.server, network.next_server, *_addresses(network.options.get(3, b"")))
+        addresses += tuple(_addresses(network.options.get(6, b"")))
+        reserved |= dict.fromkeys((address for address in addresses if address), b"")
+    return reserved | {host.address: mac for mac, host in hosts.items() if host.address}
+
+
+def _addresses(raw: bytes) -> Iterable[int]:
+    return (int.from_bytes(raw[at : at + 4], "big") for at in range(0, len(raw), 4))
 
 
 def _hosts(config: Config) -> dict[bytes, Host]:
