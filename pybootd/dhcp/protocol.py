@@ -155,6 +155,9 @@ class Dhcp:
         host = self.settings.host(key_of(request))
         machine.hostname = host.hostname or machine.hostname
         machine.variables = host.variables
+        if self.settings.proxy and machine.booted and spoken_of(request):
+            # another server gave it: the only way to know a machine again when it fetches its files
+            self._machines.settle(machine, IPv4Address(spoken_of(request)))
         self._bus.publish(
             Seen(
                 now, machine.mac, machine.address, request.kind.value, machine.firmware, request.architecture,

@@ -147,7 +147,7 @@ _LINES: dict[type[Event], Callable[[Any], Line]] = {
     events.Leased: _leased,
     events.Refused: _refusal("refused"),
     events.Ignored: _refusal("ignored"),
-    events.Released: lambda event: (LogLevel.info, "gave {address} back", {"address": event.address}),
+    events.Released: lambda event: (LogLevel.info, "released {address}", {"address": event.address}),
     events.Declined: lambda event: (
         LogLevel.warn,
         "found {address} in use by somebody else; it rests for an hour",
