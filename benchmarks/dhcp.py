@@ -24,6 +24,8 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks.lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, Process, lab, machine, median, table
+from pybootd.leases.lease import Claim, Lease, State
+from pybootd.leases.sqlite import SqliteStore
 
 POOL = IPv4Address("10.91.1.0")
 SIZE = 64_000
@@ -115,9 +117,12 @@ def dhcpd(scratch: Path, leases: int) -> list[str]:
 
 def pybootd(scratch: Path, leases: int) -> list[str]:
     """pybootd with its durable SQLite store, access open, log at info, events on."""
-    from pybootd.leases.benchmark import fill
-
-    fill(scratch / "pybootd.leases", [(int(POOL + i), bytes.fromhex(mac(i).replace(":", ""))) for i in range(leases)])
+    expires = time.time() + 80000
+    store = SqliteStore(scratch / "pybootd.leases")
+    store.open()
+    rows = ((int(POOL + i), bytes.fromhex(mac(i).replace(":", ""))) for i in range(leases))
+    store.commit([Claim(Lease(address, key, State.BOUND, expires), fresh=True) for address, key in rows])
+    store.close()
     (scratch / "pybootd.ini").write_text(
         "[logger]\ntype = file\nfile = ./pybootd.log\n"
         "[bootpd]\nallow_simple_dhcp = yes\nconflict_check = 0\n"
