@@ -5,9 +5,6 @@ The built-in providers' factories, as C{setup.cfg} declares them: what each take
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from pybootd.access.lists import MacAccess, UuidAccess
 from pybootd.access.remote import RemoteAccess
@@ -29,18 +26,11 @@ def uuid_access(context: Context) -> UuidAccess:
 
 def http_access(context: Context) -> RemoteAccess:
     """C{access = http}."""
-    import treq
-    from twisted.web.client import Agent
-    from twisted.web.http_headers import Headers
+    from pybootd.net.web import Web
 
-    config, timeout = context.config, context.config.access_timeout
-    agent = Agent(context.reactor, connectTimeout=timeout)
-
-    def get(url: str) -> Deferred[Any]:
-        headers = Headers({"User-Agent": ["pybootd"]})
-        return treq.get(url, agent=agent, allow_redirects=False, unbuffered=True, headers=headers)
-
-    return RemoteAccess(config.http, get, context.reactor, timeout, str(config.origin("http", "location")))
+    config = context.config
+    web = Web(context.reactor, config.access_timeout)
+    return RemoteAccess(config.http, web.get, context.reactor.seconds, str(config.origin("http", "location")))
 
 
 def name_filter(context: Context) -> FilenameFilter:

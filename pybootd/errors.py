@@ -50,6 +50,10 @@ class AccessUnavailable(PybootdError):
     """An access backend could not come to a verdict; it counts as a refusal."""
 
 
+class WebFailed(PybootdError):
+    """A web server gave no answer in time, or none that can be read; the message says why."""
+
+
 class StoreError(PybootdError):
     """The lease store cannot keep a promise now (disk full, database gone): no ACK may leave."""
 

@@ -10,28 +10,23 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from uuid import UUID
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as TimedOut
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
 from pybootd import words
 from pybootd.config import HttpAccessConfig
-from pybootd.errors import AccessUnavailable
+from pybootd.errors import AccessUnavailable, WebFailed
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
 from pybootd.machine import mac_text
-from pybootd.text import printable
 
-LONGEST = 65536
-"""Bytes of an answer that are read; a longer one is no verdict."""
+if TYPE_CHECKING:
+    from pybootd.net.web import Answer
 
 REMEMBERED = 10_000
 """Machines whose last verdict is kept, for C{always_check = no}."""
@@ -41,7 +36,7 @@ ONE_BOOT = 60.0
 
 GRANTED, IGNORED = 200, 401
 
-Get = Callable[[str], "Deferred[Any]"]
+Get = Callable[[str], "Deferred[Answer]"]
 
 
 @frozen
@@ -59,16 +54,15 @@ class RemoteAccess:
 
     name = "http"
 
-    def __init__(self, config: HttpAccessConfig, get: Get, clock: Any, timeout: float, setting: str = "[http]") -> None:
+    def __init__(self, config: HttpAccessConfig, get: Get, clock: Callable[[], float], setting: str = "[http]") -> None:
         """
-        @param get: sends a GET request and follows no redirect; fires with the response (an C{IResponse}).
-        @param clock: for the deadline of the whole exchange, C{timeout} seconds.
+        @param get: fetches a URL within the deadline; fails with L{WebFailed}.
+        @param clock: seconds, from whenever.
         @param setting: the line of the configuration that verdicts name.
         """
         self._config = config
         self._get = get
         self._clock = clock
-        self._timeout = timeout
         self._setting = setting
         self._asking: dict[tuple[bytes, Phase], list[Deferred[Verdict]]] = {}
         self._known: OrderedDict[bytes, Remembered] = OrderedDict()
@@ -84,17 +78,14 @@ class RemoteAccess:
             self._asking[key].append(waiting)
             return waiting
         self._asking[key] = [waiting]
-        asked: Deferred[Verdict] = Deferred.fromCoroutine(self._ask(question))
-        asked.addTimeout(self._timeout, self._clock)
-        asked.addErrback(self._unavailable)
-        asked.addBoth(self._tell, key)
+        Deferred.fromCoroutine(self._ask(question)).addBoth(self._tell, key)
         return waiting
 
     def _counts(self, known: Remembered, phase: Phase) -> bool:
         """A running system keeps its verdict for as long as it runs; one boot follows another without a sign."""
         if known.phase is not phase:
             return False
-        return phase is Phase.SYSTEM or self._clock.seconds() - known.when < ONE_BOOT
+        return phase is Phase.SYSTEM or self._clock() - known.when < ONE_BOOT
 
     def _leave(self, key: tuple[bytes, Phase], waiting: Deferred[Verdict]) -> None:
         """Somebody no longer wants to know."""
@@ -106,22 +97,11 @@ class RemoteAccess:
         mac, phase = key
         self._known.pop(mac, None)
         if isinstance(result, Verdict) and result.allowed:
-            self._known[mac] = Remembered(phase, result, self._clock.seconds())
+            self._known[mac] = Remembered(phase, result, self._clock())
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         for waiting in self._asking.pop(key):
             waiting.callback(result)
-
-    def _unavailable(self, failure: Failure) -> Failure:
-        return Failure(AccessUnavailable(f"{self._config.location}: {self._why(failure)}"))
-
-    def _why(self, failure: Failure) -> str:
-        if failure.check(TimedOut):
-            return f"no answer within {self._timeout:g} s"
-        reasons = getattr(failure.value, "reasons", ())  # of what befell the connection under it
-        if reasons:
-            return self._why(reasons[0])
-        return printable(failure.getErrorMessage())
 
     def url(self, question: Question) -> str:
         """What is asked for."""
@@ -134,42 +114,17 @@ class RemoteAccess:
         return f"{self._config.location}{path}?{urlencode(fields)}"
 
     async def _ask(self, question: Question) -> Verdict:
-        response = await self._get(self.url(question))
-        body = _Body()
-        response.deliverBody(body)
-        text = await body.whole
-        if response.code == IGNORED:
-            return Verdict(False, f"{self._config.location} says no (401)", self._setting)
-        if response.code != GRANTED:
-            raise AccessUnavailable(f"answers {response.code}, which is neither 200 nor 401")
-        hostname, boot_file = named(text)
-        return Verdict(True, f"{self._config.location} says yes", self._setting, hostname, boot_file)
-
-
-class _Body(Protocol):
-    """The body of an answer; one that is too long, or for which nobody waits any more, ends its connection."""
-
-    def __init__(self) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._hang_up())
-        self._data = bytearray()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._data += data
-        if len(self._data) > LONGEST and not self.whole.called:
-            self._hang_up()
-            self.whole.errback(AccessUnavailable(f"answers more than {LONGEST} bytes"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.whole.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.whole.callback(bytes(self._data))
-        else:
-            self.whole.errback(reason)
-
-    def _hang_up(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
+        where = self._config.location
+        try:
+            answer = await self._get(self.url(question))
+        except WebFailed as error:
+            raise AccessUnavailable(f"{where}: {error}") from None
+        if answer.status == IGNORED:
+            return Verdict(False, f"{where} says no (401)", self._setting)
+        if answer.status != GRANTED:
+            raise AccessUnavailable(f"{where} answers {answer.status}, which is neither 200 nor 401")
+        hostname, boot_file = named(answer.body)
+        return Verdict(True, f"{where} says yes", self._setting, hostname, boot_file)
 
 
 def named(body: bytes) -> tuple[str, str]:

@@ -3,65 +3,25 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from typing import Any
 from uuid import UUID
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import ResponseDone, ResponseFailed
 from zope.interface.verify import verifyObject
 
 from pybootd.access import remote
-from pybootd.access.remote import LONGEST, ONE_BOOT, RemoteAccess, named
+from pybootd.access.remote import ONE_BOOT, RemoteAccess, named
 from pybootd.config import HttpAccessConfig
-from pybootd.errors import AccessUnavailable
+from pybootd.errors import AccessUnavailable, WebFailed
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
+from pybootd.net.web import Answer
 
-TIMEOUT = 5.0
 CONFIG = HttpAccessConfig(location="http://acl.example.org", pxe="/boot", dhcp="/linux")
 BOOT = Question(bytes.fromhex("AABBCC112233"), None, Phase.BOOT, 0, None)
 SYSTEM = evolve(BOOT, phase=Phase.SYSTEM)
 AGAIN = evolve(BOOT, stage_changed=False)
-
-
-class Exchange:
-    """One request that is under way."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.cancelled = False
-        self.response: Deferred[Any] = Deferred(lambda _: setattr(self, "cancelled", True))
-        self.transport = StringTransport()
-        self.code = 0
-        self._body: Any = None
-
-    def header(self, code: int) -> None:
-        """The answer's header comes."""
-        self.code = code
-        self.response.callback(self)
-
-    def deliverBody(self, protocol: Any) -> None:
-        self._body = protocol
-        protocol.makeConnection(self.transport)
-
-    def bytes(self, data: bytes) -> None:
-        """Some of its body comes."""
-        self._body.dataReceived(data)
-
-    def end(self, reason: Exception | None = None) -> None:
-        """It ends."""
-        self._body.connectionLost(Failure(reason or ResponseDone()))
-
-    def answer(self, code: int, body: bytes = b"") -> None:
-        """All of it comes at once."""
-        self.header(code)
-        self.bytes(body)
-        self.end()
 
 
 class RemoteCase(SynchronousTestCase):
@@ -69,23 +29,24 @@ class RemoteCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.exchanges: list[Exchange] = []
+        self.asked: list[Deferred[Answer]] = []
         self.access = self.made(CONFIG)
 
-    def tearDown(self) -> None:
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
     def made(self, config: HttpAccessConfig) -> RemoteAccess:
-        def get(url: str) -> Deferred[Any]:
-            self.exchanges.append(Exchange(url))
-            return self.exchanges[-1].response
+        def get(url: str) -> Deferred[Answer]:
+            self.asked.append(Deferred())
+            return self.asked[-1]
 
-        return RemoteAccess(config, get, self.clock, TIMEOUT, "pybootd.ini:9: [http] location")
+        return RemoteAccess(config, get, self.clock.seconds, "pybootd.ini:9: [http] location")
+
+    def answer(self, status: int, body: bytes = b"", number: int = -1) -> None:
+        """The web server answers the last question, or another one."""
+        self.asked[number].callback(Answer(status, body))
 
     def granted(self, question: Question = BOOT) -> Verdict:
         """Ask and be granted."""
         verdict = self.access.check(question)
-        self.exchanges[-1].answer(200)
+        self.answer(200)
         return self.successResultOf(verdict)
 
 
@@ -122,84 +83,29 @@ class AnswerTests(RemoteCase):
     def test_ignored(self) -> None:
         """401 ignores the machine."""
         verdict = self.access.check(BOOT)
-        self.exchanges[0].answer(401, b"no")
+        self.answer(401, b"no")
         self.assertFalse(self.successResultOf(verdict).allowed)
 
     def test_anything_else(self) -> None:
         """Whatever else it is, redirects too: no verdict, and the reason says what came."""
-        for code in (100, 201, 204, 206, 301, 302, 307, 400, 403, 404, 500, 503):
+        for status in (201, 204, 206, 301, 302, 307, 400, 403, 404, 500, 503):
             verdict = self.access.check(BOOT)
-            self.exchanges[-1].answer(code)
-            self.assertIn(str(code), str(self.failureResultOf(verdict, AccessUnavailable).value), code)
+            self.answer(status)
+            self.assertIn(str(status), str(self.failureResultOf(verdict, AccessUnavailable).value), status)
 
-    def test_refused(self) -> None:
-        """A server that is down gives no verdict."""
+    def test_none(self) -> None:
+        """No answer is no verdict; the reason says which server, and why."""
         verdict = self.access.check(BOOT)
-        self.exchanges[0].response.errback(ConnectionRefusedError())
-        self.assertIn("refused", str(self.failureResultOf(verdict, AccessUnavailable).value))
-
-    def test_broken(self) -> None:
-        """Nor does one that breaks off; the reason is that of the connection."""
-        verdict = self.access.check(BOOT)
-        self.exchanges[0].header(200)
-        self.exchanges[0].bytes(b"client: no")
-        self.exchanges[0].end(ResponseFailed([Failure(ConnectionResetError("reset by peer"))]))
-        self.assertIn("reset by peer", str(self.failureResultOf(verdict, AccessUnavailable).value))
+        self.asked[0].errback(WebFailed("connection refused"))
+        reason = str(self.failureResultOf(verdict, AccessUnavailable).value)
+        self.assertEqual(reason, "http://acl.example.org: connection refused")
 
     def test_named(self) -> None:
         """What the body names is in the verdict."""
         verdict = self.access.check(BOOT)
-        self.exchanges[0].answer(200, b"client: node-7\nfile: images/node-7.efi\n")
+        self.answer(200, b"client: node-7\nfile: images/node-7.efi\n")
         granted = self.successResultOf(verdict)
         self.assertEqual((granted.hostname, granted.boot_file), ("node-7", "images/node-7.efi"))
-
-    def test_endless(self) -> None:
-        """An answer without end is no verdict: its connection is left when it is too long."""
-        verdict = self.access.check(BOOT)
-        exchange = self.exchanges[0]
-        exchange.header(200)
-        exchange.bytes(b"x" * LONGEST)
-        self.assertNoResult(verdict)
-        exchange.bytes(b"x")
-        self.failureResultOf(verdict, AccessUnavailable)
-        self.assertTrue(exchange.transport.disconnecting)
-        exchange.bytes(b"x")
-        exchange.end()
-
-
-class DeadlineTests(RemoteCase):
-    """One deadline for all of the exchange."""
-
-    def test_silent(self) -> None:
-        """A server that says nothing is not waited for any longer, and the request is given up."""
-        verdict = self.access.check(BOOT)
-        self.clock.advance(TIMEOUT - 0.1)
-        self.assertNoResult(verdict)
-        self.clock.advance(0.1)
-        self.assertIn("within 5 s", str(self.failureResultOf(verdict, AccessUnavailable).value))
-        self.assertTrue(self.exchanges[0].cancelled)
-
-    def test_dripping(self) -> None:
-        """A body that drips does not hold the deadline up; the connection is left."""
-        verdict = self.access.check(BOOT)
-        self.exchanges[0].header(200)
-        for _ in range(4):
-            self.clock.advance(1)
-            self.exchanges[0].bytes(b"x")
-        self.clock.advance(1)
-        self.failureResultOf(verdict, AccessUnavailable)
-        self.assertTrue(self.exchanges[0].transport.disconnecting)
-
-    def test_late(self) -> None:
-        """A 200 that comes too late changes nothing."""
-        verdict = self.access.check(BOOT)
-        self.exchanges[0].header(200)
-        self.clock.advance(TIMEOUT)
-        self.exchanges[0].end()
-        self.failureResultOf(verdict, AccessUnavailable)
-        self.access.check(AGAIN)
-        self.assertEqual(len(self.exchanges), 2)
-        self.exchanges[1].answer(200)
 
 
 class TogetherTests(RemoteCase):
@@ -208,15 +114,15 @@ class TogetherTests(RemoteCase):
     def test_asked_once(self) -> None:
         """Questions about one machine in one phase that meet are one question, and all hear the answer."""
         verdicts = [self.access.check(BOOT) for _ in range(3)]
-        self.assertEqual(len(self.exchanges), 1)
-        self.exchanges[0].answer(200)
+        self.assertEqual(len(self.asked), 1)
+        self.answer(200)
         for verdict in verdicts:
             self.assertTrue(self.successResultOf(verdict).allowed)
 
     def test_all_hear_a_failure(self) -> None:
         """So they all hear that there is none."""
         verdicts = [self.access.check(BOOT) for _ in range(2)]
-        self.exchanges[0].answer(500)
+        self.answer(500)
         for verdict in verdicts:
             self.failureResultOf(verdict, AccessUnavailable)
 
@@ -226,14 +132,14 @@ class TogetherTests(RemoteCase):
         for question in (SYSTEM, evolve(BOOT, mac=b"\1" * 6)):
             self.assertTrue(self.granted(question).allowed)
         self.assertNoResult(waiting)
-        self.exchanges[0].answer(200)
+        self.answer(200, number=0)
 
     def test_leaves(self) -> None:
         """Who no longer wants to know is not told; the others are."""
         leaving, staying = self.access.check(BOOT), self.access.check(BOOT)
         leaving.cancel()
         self.failureResultOf(leaving, CancelledError)
-        self.exchanges[0].answer(200)
+        self.answer(200)
         self.assertTrue(self.successResultOf(staying).allowed)
 
 
@@ -243,17 +149,17 @@ class MemoryTests(RemoteCase):
     def test_same_stage(self) -> None:
         """Within a stage the verdict stands, at once, and what it named."""
         verdict = self.access.check(BOOT)
-        self.exchanges[0].answer(200, b"file: x")
+        self.answer(200, b"file: x")
         self.successResultOf(verdict)
         again = self.access.check(AGAIN)
-        self.assertEqual((again.allowed, again.boot_file, len(self.exchanges)), (True, "x", 1))
+        self.assertEqual((again.allowed, again.boot_file, len(self.asked)), (True, "x", 1))
 
     def test_next_stage(self) -> None:
         """Another stage is another question, and back again another."""
         self.granted()
         for question in (SYSTEM, BOOT):
             self.granted(question)
-        self.assertEqual(len(self.exchanges), 3)
+        self.assertEqual(len(self.asked), 3)
 
     def test_next_boot(self) -> None:
         """A machine that boots again after a while is asked about again; a system that goes on is not."""
@@ -261,9 +167,9 @@ class MemoryTests(RemoteCase):
             self.granted(question)
             self.clock.advance(ONE_BOOT)
             again = self.access.check(evolve(question, stage_changed=False))
-            self.assertEqual(len(self.exchanges), count, question.phase)
+            self.assertEqual(len(self.asked), count, question.phase)
             if isinstance(again, Deferred):
-                self.exchanges[-1].answer(200)
+                self.answer(200)
                 self.assertTrue(self.successResultOf(again).allowed)
 
     def test_no_is_not_kept(self) -> None:
@@ -271,17 +177,17 @@ class MemoryTests(RemoteCase):
         for code in (401, 500):
             self.granted()
             verdict = self.access.check(BOOT)
-            self.exchanges[-1].answer(code)
+            self.answer(code)
             verdict.addErrback(lambda failure: None)
             self.assertTrue(isinstance(self.access.check(AGAIN), Deferred), code)
-            self.exchanges[-1].answer(200)
+            self.answer(200)
 
     def test_always(self) -> None:
         """C{always_check = yes} asks every time."""
         self.access = self.made(evolve(CONFIG, always_check=True))
         for question in (BOOT, AGAIN, AGAIN):
             self.granted(question)
-        self.assertEqual(len(self.exchanges), 3)
+        self.assertEqual(len(self.asked), 3)
 
     def test_bounded(self) -> None:
         """Only so many machines are remembered, the latest."""
@@ -291,7 +197,7 @@ class MemoryTests(RemoteCase):
         for number, known in ((1, False), (2, True), (3, True)):
             verdict = self.access.check(evolve(AGAIN, mac=bytes([number] * 6)))
             self.assertEqual(isinstance(verdict, Verdict), known, number)
-        self.exchanges[-1].answer(200)
+        self.answer(200)
 
 
 class NamedTests(SynchronousTestCase):
