@@ -149,7 +149,8 @@ def _sources(shared: Shared) -> tuple[Sequence[IFileSource], Service | None]:
     if directory is None:
         return [RemoteSource(shared.fetcher)], None
     store = Store(directory, shared.config.cache.size)
-    return [CachedSource(shared.fetcher, store, shared.files, shared.in_thread)], CacheService(shared, store)
+    source = CachedSource(shared.fetcher, store, shared.files, shared.in_thread)
+    return [source], CacheService(source, store)
 
 
 def _resolver(shared: Shared, root: str, sources: Sequence[IFileSource], ignore_case: bool) -> Resolver:
@@ -198,16 +199,18 @@ class CacheService(Service):
 
     name = "cache"
 
-    def __init__(self, shared: Shared, store: Store) -> None:
+    def __init__(self, source: CachedSource, store: Store) -> None:
+        self._source = source
         self._store = store
 
     def startService(self) -> None:
         super().startService()
         self._store.open()
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[Any]:
+        """Downloads that are under way end first, so that what they have is sure."""
         super().stopService()
-        self._store.close()
+        return self._source.close().addBoth(lambda _: self._store.close())
 
 
 class DhcpService(Service):
