@@ -91,6 +91,9 @@ class Decision:
     setting: str = ""
     """The same as text, where an access backend named it."""
 
+    uses: int = 0
+    """The address that the machine is about to use, by another server's word (proxy)."""
+
     routine: bool = False
     """Silence that nobody need be told of: the request was for another server."""
 

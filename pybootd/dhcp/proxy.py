@@ -7,6 +7,8 @@ by two offers of different form.
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from pybootd.dhcp import pxe
 from pybootd.dhcp.answer import answer
 from pybootd.dhcp.bootfile import boot_file
@@ -19,21 +21,30 @@ from pybootd.dhcp.request import Kind
 def proxied(situation: Situation) -> Decision:
     """What a proxy answers: an OFFER without an address, or the ACK of port 4011."""
     request = situation.request
+    if request.kind not in (Kind.DISCOVER, Kind.BOOT_SERVER):
+        silence = situation.silent("a proxy leaves this to the server that gives the addresses", routine=True)
+        # the only way to know the machine again when it fetches its files
+        return evolve(silence, uses=_address(situation))
     if not request.boots:
         return situation.silent("a proxy answers machines that boot from the network, no others", routine=True)
-    if request.kind not in (Kind.DISCOVER, Kind.BOOT_SERVER):
-        return situation.silent("a proxy leaves this to the server that gives the addresses", routine=True)
     choice = boot_file(situation)
     if choice.reason:
         return situation.silent(choice.reason, choice.origin)
     if request.kind is Kind.BOOT_SERVER:
-        return boot_server(situation, choice.file)
+        return evolve(boot_server(situation, choice.file), uses=_address(situation))
     told = forms(request, True, situation.facts.attempt, situation.quirk)
     for form in told:
         situation.note("form", form.name)
     replies = tuple(answer(situation, MessageType.OFFER, form=form, file=choice.file) for form in told)
     situation.note("answer", "an OFFER without an address" if len(replies) == 1 else "two OFFERs without an address")
     return situation.answered(*replies)
+
+
+def _address(situation: Situation) -> int:
+    """The address that a machine says it will have, or has; 0 where that is no business of ours."""
+    request = situation.request
+    ends = request.kind in (Kind.DECLINE, Kind.RELEASE, Kind.BOOTP)
+    return 0 if ends or not (request.boots or situation.facts.booted) else request.ciaddr or request.requested
 
 
 def boot_server(situation: Situation, file: str) -> Decision:

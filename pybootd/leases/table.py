@@ -170,6 +170,16 @@ class LeaseTable:
             return key
         return None if lease is None or lease.state is State.DECLINED else lease.key
 
+    def taken(self, address: int, key: bytes, now: float) -> bool:
+        """Whether somebody else than this machine has the address just now, or it rests; what has ended is no matter."""
+        if address in self._promised:
+            return self._promised[address] != key
+        lease = self._by_address.get(address)
+        if lease is not None and lease.state is not State.RELEASED and lease.expires > now:
+            return lease.key != key
+        holder = self._offered.get(address)
+        return holder is not None and holder != key and bool(self.offered(holder, now))
+
     def held(self, address: int, now: float) -> float:
         """
         Until when an address is kept by an open offer, or by a claim that is being written down; 0 where by neither.
