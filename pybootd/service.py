@@ -298,6 +298,7 @@ class DhcpService(Service):
             self._advertiser.start()
         for port in self._ports.values():
             port.start()
+        self._dhcp.start()
         for network in self._settings.networks:
             self.log.info(
                 "serving {network}: {mode}, as {server}",
