@@ -57,6 +57,8 @@ from pybootd.throttle import Throttle
 BOOT_SERVER_PORT = 4011
 """PXE's second port (PXE 2.1, 2.2.3)."""
 
+EVERYBODY = "255.255.255.255"
+
 
 class Bindable(Protocol):
     """A service that has sockets to open first."""
@@ -228,6 +230,7 @@ class DhcpService(Service):
         self._store: ILeaseStore = provider("pybootd.leases", scheme, shared.context(scheme))
         self._access = _access(shared)
         self._ports: dict[int, DatagramPort] = {}
+        self._broadcasts: DatagramPort | None = None
         self._neighbours: dict[int, Neighbours] = {}
         self._advertiser: Advertiser | None = None
         self._dhcp: Dhcp | None = None
@@ -242,6 +245,10 @@ class DhcpService(Service):
         for number in wanted:
             sock = bind_udp(str(bootpd.address), number, what)
             self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
+        if not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
+            # a socket at one address hears nothing of what is sent to everybody
+            sock = bind_udp(EVERYBODY, bootpd.port, what)
+            self._broadcasts = DatagramPort(sock, self._receiver(bootpd.port), self._shared.reactor)
         indexes = {network.interface for network in self._settings.networks if network.interface}
         served = [one for one in self._interfaces if one.index in indexes]
         self._neighbours = neighbours(served, self._shared.reactor)
@@ -298,6 +305,8 @@ class DhcpService(Service):
             self._advertiser.start()
         for port in self._ports.values():
             port.start()
+        if self._broadcasts is not None:
+            self._broadcasts.start()
         self._dhcp.start()
         for network in self._settings.networks:
             self.log.info(
@@ -320,6 +329,8 @@ class DhcpService(Service):
         super().stopService()
         for port in self._ports.values():
             port.stop()
+        if self._broadcasts is not None:
+            self._broadcasts.stop()
         for neighbour in self._neighbours.values():
             neighbour.stop()
         if self._advertiser is not None:
