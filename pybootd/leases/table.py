@@ -171,7 +171,7 @@ class LeaseTable:
         return None if lease is None or lease.state is State.DECLINED else lease.key
 
     def taken(self, address: int, key: bytes, now: float) -> bool:
-        """Whether somebody else than this machine has the address just now, or it rests; what has ended is no matter."""
+        """Whether somebody else has the address just now, or it rests; what has ended does not count."""
         if address in self._promised:
             return self._promised[address] != key
         lease = self._by_address.get(address)
