@@ -328,6 +328,7 @@ class _Endpoint:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
         self.hop.reused = False
+        protocolFactory.noisy = False  # type: ignore[attr-defined]
         return self._endpoint.connect(protocolFactory)
 
 
@@ -384,4 +385,6 @@ def _sentence(failure: Failure) -> str:
     for kinds, sentence in _SENTENCES:
         if failure.check(*kinds):
             return sentence
+    if type(failure.value).__module__.startswith("OpenSSL"):  # (library, function, reason), one or several
+        return f"cannot be trusted: {', '.join(reason for *_, reason in failure.value.args[0])}"  # type: ignore[union-attr]
     return f"failed: {printable(failure.getErrorMessage())}"

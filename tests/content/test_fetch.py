@@ -6,6 +6,7 @@ import sys
 from typing import Any
 from unittest.mock import patch
 
+from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -82,6 +83,10 @@ class GetTests(FetchCase):
             (
                 ResponseNeverReceived([Failure(error.ConnectionDone())]),
                 "mirror closed the connection without an answer",
+            ),
+            (
+                SSL.Error([("SSL routines", "", "certificate verify failed")]),
+                "mirror cannot be trusted: certificate verify failed",
             ),
             (ValueError("some\nthing"), "mirror failed: some\\x0athing"),
         ):

@@ -189,6 +189,21 @@ class CurlTests(HttpTestCase):
             self.assertEqual(hashlib.sha256(file.read_bytes()).digest(), wanted, file.name)
             file.unlink()
 
+    def test_tls(self) -> None:
+        """With a certificate it speaks HTTPS, whole files and parts alike."""
+        certificate, key = self.directory / "tls.pem", self.directory / "tls.key"
+        self.lab.server.run(
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+            *("-subj", "/CN=boot", "-addext", "subjectAltName=IP:10.77.0.1", "-keyout", key, "-out", certificate),
+        )
+        self.serve({"tls_certificate": certificate, "tls_key": key})
+        file = self.lab.scratch / "fetched"
+        words = ("-f", "--cacert", certificate, "-o", file)
+        self.curl(*words, "https://10.77.0.1:80/large")
+        self.assertTrue(file.read_bytes() == self.large)
+        self.curl(*words, "-r", "5-1000004", "https://10.77.0.1:80/large")
+        self.assertTrue(file.read_bytes() == self.large[5:1_000_005])
+
     def test_check_ip(self) -> None:
         """Only a machine that got its address here is served; another is told why not."""
         pool = {"pool_start": "10.77.0.100", "pool_count": 10, "allow_simple_dhcp": True}
