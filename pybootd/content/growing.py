@@ -95,7 +95,10 @@ class Growing:
         end = min(offset + length, self.note.size)
         if end > self.written:
             return None
-        return os.pread(self._fd, max(0, end - offset), offset)
+        try:
+            return os.pread(self._fd, max(0, end - offset), offset)
+        except OSError as error:
+            raise SourceFailed(f"The cache's disk refused: {error.strerror}") from error
 
     def wait(self, end: int, ready: Callable[[], None]) -> None:
         """Call C{ready} when the bytes before C{end} can be read, or never will."""

@@ -194,8 +194,10 @@ class FileBody:
         length = min(length, self._size - offset)
         if length <= 0:
             return b""
-        if self._fetched is not None and self._fetched[0] == offset and len(self._fetched[1]) >= length:
-            return self._fetched[1][:length]
+        if self._fetched is not None:
+            begin = offset - self._fetched[0]
+            if 0 <= begin and begin + length <= len(self._fetched[1]):
+                return self._fetched[1][begin : begin + length]
         if self._nowait:
             data = self._read_cached(offset, length)
             if data is None:

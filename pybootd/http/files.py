@@ -229,7 +229,11 @@ class FileRequest(Request):
         """Send the body by the cheapest way that there is for it."""
         body, begin, end, length = content.body, selection.begin, selection.end, selection.length
         if length is not None and length <= SMALL:
-            data = body.read(begin, length)
+            try:
+                data = body.read(begin, length)
+            except ContentError as error:
+                self._done(str(error))
+                return
             if data is not None:
                 self.channel.write(head + data)
                 self._progress(len(data))

@@ -71,7 +71,7 @@ class Pump:
         self._transport = transport
         self._file = file
         self._offset = begin
-        self._cached = begin
+        self._looked = begin
         self._end = end
         self._progress = progress
         self._done = done
@@ -129,11 +129,11 @@ class Pump:
         try:
             for _ in range(ROUNDS):
                 length = min(CHUNK, self._end - self._offset)
-                if self._offset >= self._cached and self._in_thread is not None:
+                if self._offset >= self._looked and self._in_thread is not None:
+                    self._looked = self._offset + length  # once: there are file systems that always say no
                     if not is_cached(self._file, self._offset, length):
                         self._load(self._in_thread, length)
                         break
-                    self._cached = self._offset + length
                 sent = os.sendfile(self._fd, self._file, self._offset, length)
                 if not sent:
                     self._finish("The file became shorter while it was being sent")

@@ -268,6 +268,7 @@ class ColdTests(LocalCase):
         self.run_jobs()
         self.assertEqual(ready, [True])
         self.assertEqual(body.read(2, 4), b"2345")
+        self.assertEqual(body.read(3, 2), b"34")
         body.discard(6)
         self.assertIsNone(body.read(6, 4))
 

@@ -281,6 +281,21 @@ class EventTests(HttpCase):
         self.client.close()
         self.assertEqual(len(self.events(TransferFailed)), 1)
 
+    def test_small_file_became_shorter(self) -> None:
+        """A small file that lost its end before it was read breaks the connection: no answer would be true."""
+
+        def shorten(name: bytes, machine: object) -> Content:
+            content = Resolver("./root", self.tree.top, LocalFiles()).resolve(name, None)
+            assert isinstance(content, Content)
+            os.truncate(self.tree.root / "small", 5)
+            return content
+
+        self.server.site.resolver.resolve = shorten  # type: ignore[method-assign]
+        self.client.send(b"GET /small HTTP/1.1\r\n\r\n")
+        self.assertTrue(self.client.transport.aborted)
+        (failed,) = self.events(TransferFailed)
+        self.assertIn("shorter", failed.reason)
+
     def test_stalled(self) -> None:
         """A client that takes nothing of a large file for a minute is given up; one that takes a little is not."""
         self.client.send(b"GET /large HTTP/1.1\r\n\r\n")
