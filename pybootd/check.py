@@ -63,6 +63,8 @@ def check(
     if config.http_server:
         findings += _http(config)
     findings += _names(config)
+    if config.webhook.url:
+        findings.append(_fact(f"Webhook: {shown(config.webhook.url)} is told of {', '.join(config.webhook.events)}"))
     kinds = list(Kind)
     return tuple(sorted(findings, key=lambda finding: kinds.index(finding.kind)))
 

@@ -37,6 +37,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def problems(config: Config, plugins: Collection[str] = ()) -> Iterator[Problem]:
     """Everything that makes the configuration unusable."""
     yield from _access(config, plugins)
+    yield from _webhook(config)
     yield from _store(config, plugins)
     yield from _home_pool(config)
     yield from _subnets(config)
@@ -70,6 +71,11 @@ def _access(config: Config, plugins: Collection[str]) -> Iterator[Problem]:
             yield Problem(origin, f"there is no section [{name}]; add it, or remove the word", name)
     if "http" in config.bootpd.access and ("http", "") in config.origins and not _said(config, "http", "location"):
         yield Problem(config.origin("http"), "location is missing; write e.g. location = http://boot.example.org")
+
+
+def _webhook(config: Config) -> Iterator[Problem]:
+    if ("webhook", "") in config.origins and not _said(config, "webhook", "url"):
+        yield Problem(config.origin("webhook"), "url is missing; write e.g. url = http://boot.example.org/hook")
 
 
 def _allowed_twice(config: Config) -> Iterator[Problem]:
@@ -234,7 +240,8 @@ def _variables(config: Config) -> Iterator[Problem]:
 def _unused(config: Config) -> Iterator[Problem]:
     bootpd = config.bootpd
     for name in ACCESS:
-        if (name, "") in config.origins and name not in bootpd.access:
+        with_static = name == "mac" and "uuid" in bootpd.access and config.static_dhcp
+        if (name, "") in config.origins and name not in bootpd.access and not with_static:
             yield Problem(config.origin(name), f"decides nothing, for [bootpd] access does not name {name}")
     if not bootpd.set_gateway and bootpd.gateway:
         yield Problem(config.origin("bootpd", "gateway"), "is not sent, for set_gateway = no", str(bootpd.gateway))

@@ -160,6 +160,16 @@ class LimitsConfig:
 
 
 @frozen
+class WebhookConfig:
+    """C{[webhook]}: a web server that is told what happens."""
+
+    url: str = option(words.web_page, "")
+    """Nothing: nobody is told."""
+    events: tuple[str, ...] = option(words.event_kinds, ("leased", "released"))
+    timeout: float = option(words.seconds(0.1, 300), 10.0)
+
+
+@frozen
 class StatusConfig:
     """C{[status]}"""
 
@@ -267,6 +277,7 @@ class Config:
     httpd: HttpdConfig = HttpdConfig()
     cache: CacheConfig = CacheConfig()
     limits: LimitsConfig = LimitsConfig()
+    webhook: WebhookConfig = WebhookConfig()
     status: StatusConfig = StatusConfig()
     mac: tuple[Access, ...] = ()
     uuid: tuple[Access, ...] = ()
@@ -329,6 +340,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "httpd": HttpdConfig,
     "cache": CacheConfig,
     "limits": LimitsConfig,
+    "webhook": WebhookConfig,
     "status": StatusConfig,
     "subnet": SubnetConfig,
     "host": HostConfig,

@@ -9,11 +9,14 @@ its own and loses from that.  One that raises is reported, and the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address
 from itertools import count
+from math import isfinite
 from uuid import UUID
 
+import attrs
 from attrs import frozen
 
 from pybootd.machine import Firmware
@@ -167,6 +170,32 @@ class TransferFailed(Event):
     reason: str
     probe: bool
     """The client only wanted to know the size (RFC 2349 tsize), as UEFI does: no failure."""
+
+
+KINDS: Mapping[str, type[Event]] = {
+    re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
+    for kind in (
+        Seen, Offered, Leased, Refused, Ignored, Released, Declined, Conflict, FileAsked, FileMissing, TransferBegun,
+        TransferProgress, TransferEnded, TransferFailed,
+    )
+}  # fmt: skip
+"""Every kind of event by the name that programs outside know it by: C{leased}, C{transfer_begun}."""
+
+_NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+def plain(event: Event) -> dict[str, object]:
+    """An event as JSON has it: its kind, as C{event}, and its fields as text, numbers and booleans."""
+    fields = {name: _plain(value) for name, value in attrs.asdict(event, recurse=False).items()}
+    return {"event": _NAMES[type(event)], **fields}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Firmware):
+        return value.value
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 Subscriber = Callable[[Event], None]

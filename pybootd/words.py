@@ -18,6 +18,7 @@ from attrs import frozen
 
 from pybootd.content.variables import NAMES
 from pybootd.dhcp.architectures import named
+from pybootd.events import KINDS
 
 T = TypeVar("T")
 Parser = Callable[[str], Any]
@@ -248,6 +249,23 @@ def url(text: str) -> str:
     if not usable or not _URL_PATH.fullmatch(text) or "?" in text or "#" in text:
         raise ValueError("not a URL that files can be below; write e.g. http://boot.example.org/images")
     return text
+
+
+def web_page(text: str) -> str:
+    """A whole URL of the web, with its query if it has one."""
+    base, _, query = text.partition("?")
+    try:
+        url(base)
+    except ValueError:
+        base = ""
+    if not base or not _URL_PATH.fullmatch(query) or "#" in query:
+        raise ValueError("not the URL of a web page; write e.g. http://boot.example.org/hook")
+    return text
+
+
+def event_kinds(text: str) -> tuple[str, ...]:
+    """Names of kinds of events, or C{all}."""
+    return tuple(KINDS) if text.lower() == "all" else listed(choice(*KINDS))(text)
 
 
 def location(text: str) -> str:

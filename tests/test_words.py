@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd import words
 from pybootd.content.variables import NAMES
+from pybootd.events import KINDS
 from pybootd.words import Masked, Parser
 
 MAC = bytes.fromhex("aabbccddeeff")
@@ -69,6 +70,9 @@ ACCEPTED: Sequence[tuple[Parser, str, Any]] = (
     (words.root,          "https://a.b:8443/c/",   "https://a.b:8443/c/"),
     (words.url,           "http://[::1]/x",        "http://[::1]/x"),
     (words.url,           "http://u:p@h/%20",      "http://u:p@h/%20"),
+    (words.web_page,      "https://h:8443/x?a=b&c", "https://h:8443/x?a=b&c"),
+    (words.event_kinds,   "Leased; transfer_ended", ("leased", "transfer_ended")),
+    (words.event_kinds,   "all",                   tuple(KINDS)),
     (words.location,      "boot.example.org:8080", "http://boot.example.org:8080"),
     (words.location,      "https://a/b/",          "https://a/b"),
     (words.url_path,      "",                      ""),
@@ -163,6 +167,9 @@ REJECTED: Sequence[tuple[Parser, str, str]] = (
       for url in ("ftp://a/b", "http://", "http:///x", "http://a/b?c", "http://a/#", "http://a:0/", "http://a:99999/",
                   "http://a/ b", "http://a\n/b", "http://[a/b", "http://ä/")),
     (words.location,      "",                  NOT_URL),
+    *((words.web_page, url, "not the URL of a web page; write e.g. http://boot.example.org/hook")
+      for url in ("", "ftp://a/b", "http://a/ b", "http://a/#c", "http://a/?b#c", "http://a/?b c")),
+    (words.event_kinds,   "leased; gone",      f'"gone": not one of {", ".join(KINDS)}'),
     (words.url_path,      "/boot?x",           "not the path of a URL; write e.g. /boot"),
     (words.url_path,      "http://a/b",        "not the path of a URL; write e.g. /boot"),
     (words.store,         "sqlite:",           NOT_STORE),
