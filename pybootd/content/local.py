@@ -196,7 +196,7 @@ class FileBody:
             return b""
         if self._fetched is not None:
             begin = offset - self._fetched[0]
-            if 0 <= begin and begin + length <= len(self._fetched[1]):
+            if begin >= 0 and begin + length <= len(self._fetched[1]):
                 return self._fetched[1][begin : begin + length]
         if self._nowait:
             data = self._read_cached(offset, length)

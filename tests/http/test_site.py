@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.content.local import LocalFiles
@@ -146,6 +148,60 @@ class SizeTests(SiteCase):
             answer = self.answer(data)
             self.assertFalse(answer.startswith(b"HTTP/1.1 200"), data)
             self.assertFalse(answer.startswith(b"HTTP/1.1 5"), data)
+
+
+PIECES = (
+    *(
+        b"GET ",
+        b"HEAD ",
+        b"POST ",
+        b"GET /small",
+        b" /",
+        b"/small",
+        b"/..",
+        b"%2f",
+        b"%00",
+        b"http://x",
+        b"?",
+        b"#",
+        b"\\",
+    ),
+    *(b" HTTP/1.1", b" HTTP/1.0", b"\r\n", b"\n", b"\r\n\r\n", b"\r\n ", b":", b" ", b"\0", b"\xff"),
+    *(b"\r\nHost: x", b"\r\nContent-Length: ", b"\r\nTransfer-Encoding: chunked", b"\r\nConnection: close"),
+    *(b"\r\nRange: bytes=", b"\r\nIf-Range: ", b"\r\nIf-None-Match: ", b"\r\nIf-Modified-Since: "),
+    *(b"0", b"9", b"-", b",", b'"', b"*", b"W/", b"Thu, 01 Jan 1970 00:01:40 GMT", b"\r\nExpect: 100-continue"),
+)
+
+
+class HostileTests(SiteCase):
+    """No bytes at all make the server fail."""
+
+    def talk(self, pieces: list[bytes]) -> None:
+        client = self.server.connect()
+        for piece in pieces:
+            if not client.transport.disconnecting and not self.gone(client):
+                client.send(piece)
+        answer = client.receive()
+        client.close()
+        self.assertNotIn(b"HTTP/1.1 5", answer)
+        self.assertNotIn(b"HTTP/1.0 5", answer)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    @given(st.lists(st.sampled_from(PIECES), max_size=25))
+    def test_pieces(self, pieces: list[bytes]) -> None:
+        """Parts of requests in any order."""
+        self.talk([b"".join(pieces)])
+        self.talk(pieces)
+
+    @given(st.lists(st.binary(max_size=200), max_size=5))
+    def test_bytes(self, pieces: list[bytes]) -> None:
+        """Anything."""
+        self.talk(pieces)
+
+    @given(st.binary(max_size=60))
+    def test_targets(self, target: bytes) -> None:
+        """Any name, and any name on a connection that goes on."""
+        self.talk([b"GET /" + target + b" HTTP/1.1\r\n\r\n", REQUEST])
 
 
 class CeilingTests(SiteCase):
