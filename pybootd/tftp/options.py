@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pybootd.tftp.packet import BLOCKSIZE, number, oack
 
@@ -62,13 +62,11 @@ class Agreement:
     widest: int = 1
     """The largest window of this transfer."""
 
-    answered: tuple[tuple[str, int], ...] = field(default=())
+    answered: tuple[tuple[str, int], ...] = ()
     """The options of the OACK, in the order in which they were asked."""
 
-    @property
-    def oack(self) -> bytes | None:
-        """The packet that tells the client, or None where nothing was agreed upon."""
-        return oack(self.answered) if self.answered else None
+    oack: bytes = b""
+    """The packet that tells the client; nothing where nothing was agreed upon."""
 
     def __str__(self) -> str:
         """For people: C{blksize 1468, windowsize 4}."""
@@ -134,4 +132,5 @@ def negotiate(asked: Mapping[str, bytes], ceilings: Ceilings, size: int | None) 
         variable=variable,
         widest=widest if variable else windowsize,
         answered=tuple(answers.items()),
+        oack=oack(answers.items()) if answers else b"",
     )

@@ -104,6 +104,7 @@ class Tftp:
         self._hub: Hub = hub(reactor, clock)
         self._runs = Runs()
         self._offload = Offload()
+        self._own = str(config.address or "0.0.0.0")
         self._ceilings = Ceilings(config.blocksize, config.max_blocksize, config.max_windowsize)
         self._visits = Visits(limits.transfers, limits.transfers_per_client)
         self._uploads = Uploads(config.upload, limits.upload_size) if config.upload is not None else None
@@ -155,12 +156,17 @@ class Tftp:
         now = self._clock()
         before = self._visits.at(source)
         if before is not None:
+            self._hub.look()  # the end of the former one may wait in its own socket
+            before = self._visits.at(source)
+        if before is not None:
             if before.request.name == request.name and not (before.answered and now - before.begun > AFRESH):
                 return  # a repetition: the answer is on its way, and sent again if it is lost
             before.close("the client asked anew from the same port")
             self._visits.remove(before)
-        machine = self._machines.at(IPv4Address(source[0]))
-        visit = Visit(request, source, machine, now, destination, interface, self._bus, self._time)
+        address = IPv4Address(socket.inet_aton(source[0]))
+        visit = Visit(
+            request, source, address, self._machines.at(address), now, destination, interface, self._bus, self._time
+        )
         visit.tell_asked()
         refusal = self._refusal(visit)
         if refusal is not None:
@@ -180,7 +186,7 @@ class Tftp:
             return ErrorCode.ACCESS_VIOLATION, "this server takes no files"
         if request.mode not in ("octet", "netascii"):
             return ErrorCode.ILLEGAL_OPERATION, f"no mode {printable(request.mode, 20)}; ask for octet"
-        reason = self._admit(IPv4Address(visit.client[0]))
+        reason = self._admit(visit.address)
         if reason is not None:
             return ErrorCode.ACCESS_VIOLATION, reason
         if not self._visits.make_room(visit.client[0]):
@@ -292,8 +298,8 @@ class Tftp:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
-            own = IPv4Address(visit.destination) if visit.destination else self._config.address
-            sock.bind((str(own or "0.0.0.0"), 0))
+            own = socket.inet_ntoa(visit.destination.to_bytes(4, "big")) if visit.destination else self._own
+            sock.bind((own, 0))
         except OSError:
             sock.close()
             raise

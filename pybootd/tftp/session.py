@@ -191,7 +191,7 @@ class Session:
         if not count:
             return False
         if first == 0:
-            if self._sender.send(self._agreement.oack or b""):
+            if self._sender.send(self._agreement.oack):
                 transfer.sent(1, now)
             else:
                 self._block()

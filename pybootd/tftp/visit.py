@@ -50,6 +50,7 @@ class Visit:
 
     request: Request
     client: tuple[str, int]
+    address: IPv4Address
     machine: Machine | None
     begun: float
     """When it was asked for, in the clock of the transfers."""
@@ -86,7 +87,8 @@ class Visit:
             self.wanted.cancel()
 
     def tell_asked(self) -> None:
-        self._bus.publish(FileAsked(*self._head(), "tftp", self.name))
+        if self._bus.listening:
+            self._bus.publish(FileAsked(*self._head(), "tftp", self.name))
 
     def tell_refused(self, reason: str) -> None:
         self._bus.publish(Refused(*self._head(), self.name, reason, ""))
@@ -121,7 +123,7 @@ class Visit:
 
     def _head(self) -> tuple[float, str, IPv4Address]:
         mac = self.machine.mac if self.machine is not None else ""
-        return self._time(), mac, IPv4Address(self.client[0])
+        return self._time(), mac, self.address
 
 
 class Visits:
@@ -153,12 +155,15 @@ class Visits:
         return len(self._visits) < self._most or self._evict()
 
     def _evict(self, address: str | None = None) -> bool:
-        for visit in self:
-            if not visit.answered and address in (None, visit.client[0]):
-                visit.close("the client never answered, and others wait")
-                self.remove(visit)
-                return True
-        return False
+        silent = next(
+            (visit for visit in self._visits.values() if not visit.answered and address in (None, visit.client[0])),
+            None,
+        )
+        if silent is None:
+            return False
+        silent.close("the client never answered, and others wait")
+        self.remove(silent)
+        return True
 
     def add(self, visit: Visit) -> None:
         """It has begun."""

@@ -7,10 +7,12 @@ The client is written from the RFCs alone (1350, 2347, 7440), and shares no code
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Callable
 from itertools import count
 from random import Random
 
+from pybootd.content.content import BytesBody
 from pybootd.tftp.options import Agreement
 from pybootd.tftp.transfer import State, Transfer
 
@@ -157,3 +159,108 @@ def fetch(
     server.pump()
     link.run(lambda: server.transfer.state not in (State.ASKED, State.SENDING), limit)
     return server, client
+
+
+class FakeSocket:
+    """A datagram socket without a network: C{sent} grows, what is in C{inbox} arrives, C{refusals} are raised."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, tuple[str, int]]] = []
+        self.calls: list[tuple[int, list[tuple[int, int, bytes]]]] = []
+        self.inbox: list[tuple[bytes, tuple[str, int]]] = []
+        self.refusals: list[OSError] = []
+        self.room: int | None = None
+        self.closed = False
+
+    def fileno(self) -> int:
+        return 99
+
+    def setsockopt(self, *option: object) -> None:
+        pass
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> None:
+        self.sendmsg([data], [], 0, address)
+
+    def sendmsg(self, parts: list, control: list, flags: int, address: tuple[str, int]) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        data = b"".join(parts)
+        size = next((int.from_bytes(value, sys.byteorder) for level, _, value in control if level == 17), len(data))
+        pieces = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
+        if self.room is not None:
+            if self.room < len(pieces):
+                raise BlockingIOError
+            self.room -= len(pieces)
+        self.calls.append((len(pieces), control))
+        self.sent += [(piece, address) for piece in pieces]
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if not self.inbox:
+            raise BlockingIOError
+        return self.inbox.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> list[bytes]:
+        """What was sent since the last time."""
+        taken = [data for data, _ in self.sent]
+        self.sent.clear()
+        return taken
+
+
+class FakeHub:
+    """Remembers who wants to be told what."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.members: dict[int, object] = {}
+        self.writers: list[int] = []
+
+    def add(self, fd: int, member: object) -> None:
+        self.members[fd] = member
+
+    def want_write(self, fd: int) -> None:
+        self.writers.append(fd)
+
+    def remove(self, fd: int) -> None:
+        del self.members[fd]
+
+    def look(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class SlowBody(BytesBody):
+    """A body whose bytes come when the test says so; closed once, as it should be."""
+
+    def __init__(self, data: bytes, here: int = 0) -> None:
+        super().__init__(data)
+        self.here = here
+        self.discarded = 0
+        self.closed = 0
+        self.failure: Exception | None = None
+        self.waiting: Callable[[], None] | None = None
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        if self.failure is not None:
+            raise self.failure
+        data = super().read(offset, length)
+        return data if offset + len(data) <= self.here and offset >= self.discarded else None
+
+    def wait(self, ready: Callable[[], None]) -> None:
+        self.waiting = ready
+
+    def discard(self, offset: int) -> None:
+        self.discarded = offset
+
+    def arrive(self, here: int) -> None:
+        self.here = here
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting()
+
+    def close(self) -> None:
+        self.closed += 1

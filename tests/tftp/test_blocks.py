@@ -1,0 +1,189 @@
+"""Files as DATA packets: the right bytes behind the right headers, shared by those who read the same file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from unittest.mock import patch
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.content.content import BytesBody
+from pybootd.content.local import LocalFiles
+from pybootd.errors import SourceFailed
+from pybootd.tftp.blocks import Blocks, Runs, run_length
+from pybootd.tftp.packet import data as data_packet
+from tests.support.tftp import SlowBody
+
+
+def expected(content: bytes, blksize: int) -> list[bytes]:
+    pieces = [content[at : at + blksize] for at in range(0, len(content) + 1, blksize)]
+    return [data_packet(block, piece) for block, piece in enumerate(pieces, 1)]
+
+
+def walk(blocks: Blocks, blksize: int) -> list[bytes]:
+    """All packets, run by run."""
+    packets: list[bytes] = []
+    while blocks.last is None or len(packets) < blocks.last:
+        run = blocks.run(len(packets) + 1)
+        assert run is not None
+        at = len(packets) + 1 - run.first
+        packets += [bytes(packet) for packet in run.packets[at : run.count]]
+        whole = b"".join(run.packets[at : run.count])
+        assert bytes(run.part(at, run.count - at)) == whole
+    return packets
+
+
+class ShapeTests(SynchronousTestCase):
+    def test_lengths(self) -> None:
+        """A run holds whole windows, or a window in equal parts, and never more than one call sends."""
+        for blksize, windowsize, length in (
+            (512, 1, 16),
+            (1468, 1, 16),
+            (65464, 1, 1),
+            (1468, 4, 44),
+            (1468, 16, 32),
+            (1468, 64, 32),
+            (512, 64, 64),
+            (512, 7, 63),
+            (65464, 2, 1),
+            (8, 64, 64),
+        ):
+            self.assertEqual(run_length(blksize, windowsize), length, (blksize, windowsize))
+
+    @given(st.integers(8, 65464), st.integers(1, 64))
+    def test_any_length(self, blksize: int, windowsize: int) -> None:
+        """Whatever is agreed upon, a run can be sent in one call."""
+        length = run_length(blksize, windowsize)
+        self.assertTrue(1 <= length <= 64)
+        self.assertTrue(length == 1 or length * (blksize + 4) <= 65507)
+
+
+class BlocksTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.root = directory.name
+        self.files = LocalFiles()
+        self.runs = Runs()
+
+    def file(self, content: bytes, blksize: int = 16, windowsize: int = 1) -> Blocks:
+        (Path(self.root) / "file").write_bytes(content)
+        return self.again(blksize, windowsize)
+
+    def again(self, blksize: int = 16, windowsize: int = 1) -> Blocks:
+        found = self.files.open(self.root, "file")
+        return Blocks(found.body, found.size, blksize, windowsize, self.runs)
+
+    def test_files(self) -> None:
+        """Files of every length around blocks and runs are cut right."""
+        for size in (0, 1, 15, 16, 17, 255, 256, 257, 16 * 16 * 3, 5000):
+            content = os.urandom(size)
+            blocks = self.file(content)
+            self.assertEqual(blocks.last, size // 16 + 1)
+            self.assertEqual(walk(blocks, 16), expected(content, 16), size)
+            blocks.close()
+
+    def test_memory(self) -> None:
+        """So is what stands in memory only, its length known or not."""
+        for size in (0, 16, 100, 256, 1000):
+            content = os.urandom(size)
+            for told in (size, None):
+                blocks = Blocks(BytesBody(content), told, 16, 4, self.runs)
+                self.assertEqual(walk(blocks, 16), expected(content, 16), (size, told))
+
+    def test_rollover(self) -> None:
+        """Headers go on at 0 after 65535."""
+        run = self.file(bytes(16 * 65600)).run(65540)
+        assert run is not None
+        self.assertEqual([int.from_bytes(packet[2:4], "big") for packet in run.packets[:3]], [1, 2, 3])
+        run = self.again().run(65535)
+        assert run is not None
+        self.assertEqual(bytes(run.packets[65536 - run.first][2:4]), b"\0\0")
+
+    def test_acks(self) -> None:
+        """The ACK that each packet brings lies ready, but for the run's last packet."""
+        run = self.file(bytes(100)).run(1)
+        assert run is not None
+        self.assertEqual(run.acks()[:3], [b"\0\4\0\1", b"\0\4\0\2", b"\0\4\0\3"])
+        self.assertEqual(len(run.acks()), run.count)
+        self.assertIsNone(run.acks()[-1])
+
+    def test_shared(self) -> None:
+        """Two readers of the same file with the same block size share a run; others do not."""
+        first, second, other = self.file(bytes(1000)), self.again(), self.again(blksize=32)
+        self.assertIs(first.run(1), second.run(5))
+        self.assertIsNot(first.run(1), other.run(1))
+        self.assertIsNot(first.run(17), second.run(1))
+
+    def test_reuse(self) -> None:
+        """A run that nobody reads is used again, whatever its former end was."""
+        blocks = self.file(b"short")
+        used = blocks.run(1)
+        blocks.close()
+        blocks = self.file(bytes(1000))
+        run = blocks.run(1)
+        self.assertIs(run, used)
+        self.assertEqual(walk(blocks, 16), expected(bytes(1000), 16))
+
+    def test_truncated(self) -> None:
+        """A file that becomes shorter while it is sent fails, and says so."""
+        blocks = self.file(bytes(100_000), blksize=512)
+        blocks.run(1)
+        (Path(self.root) / "file").write_bytes(b"")
+        self.assertRaises(SourceFailed, blocks.run, 100)
+
+    def test_grown(self) -> None:
+        """A file that grows while it is sent ends where it ended when it was asked for."""
+        blocks = self.file(bytes(600), blksize=512)
+        (Path(self.root) / "file").write_bytes(bytes(100_000))
+        self.assertEqual(walk(blocks, 512), expected(bytes(600), 512))
+
+    def test_cold_disk(self) -> None:
+        """What is not in memory is never waited for here: the body fetches it."""
+        content = os.urandom(1000)
+        blocks = self.file(content)
+        with patch("os.preadv", side_effect=BlockingIOError):
+            self.assertEqual(walk(blocks, 16), expected(content, 16))
+
+    def test_strange_file_system(self) -> None:
+        """Where the kernel cannot tell what is in memory, it is not asked again."""
+        content = os.urandom(1000)
+        blocks, real = self.file(content), os.preadv
+
+        def preadv(fd: int, buffers: list, offset: int, flags: int = 0) -> int:
+            if flags:
+                raise OSError(95, "Operation not supported")
+            return real(fd, buffers, offset)
+
+        with patch("os.preadv", preadv):
+            self.assertEqual(walk(blocks, 16), expected(content, 16))
+
+    def test_slow_stream(self) -> None:
+        """Of a stream, whole blocks that are here are given out, and the rest is waited for."""
+        body = SlowBody(bytes(1000))
+        blocks = Blocks(body, None, 16, 4, self.runs)
+        self.assertIsNone(blocks.run(1))
+        body.here = 50
+        run = blocks.run(1)
+        assert run is not None
+        self.assertTrue(1 <= run.count <= 3)
+        self.assertEqual(bytes(run.packets[0]), data_packet(1, bytes(16)))
+        self.assertIsNone(blocks.last)
+
+    def test_short_stream(self) -> None:
+        """A source that promised more than it has failed."""
+        blocks = Blocks(BytesBody(bytes(100)), 500, 16, 1, self.runs)
+        self.assertRaises(SourceFailed, walk, blocks, 16)
+
+    @given(st.binary(max_size=2000), st.integers(8, 70), st.integers(1, 20))
+    def test_any(self, content: bytes, blksize: int, windowsize: int) -> None:
+        """Whatever the sizes, the packets are right."""
+        (Path(self.root) / "any").write_bytes(content)
+        found = self.files.open(self.root, "any")
+        blocks = Blocks(found.body, found.size, blksize, windowsize, self.runs)
+        self.assertEqual(walk(blocks, blksize), expected(content, blksize))
+        blocks.close()

@@ -1,0 +1,213 @@
+"""A transfer at work: state machine, blocks and socket together, with a fake socket and a fake clock."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.content.content import Content, from_bytes
+from pybootd.content.local import LocalFiles
+from pybootd.errors import SourceFailed
+from pybootd.tftp import packet
+from pybootd.tftp.blocks import Runs
+from pybootd.tftp.options import Ceilings, negotiate
+from pybootd.tftp.sender import Offload, Sender
+from pybootd.tftp.session import Session
+from pybootd.tftp.transfer import Transfer
+from tests.support.tftp import FakeHub, FakeSocket, SlowBody
+
+CLIENT = ("10.0.0.9", 1234)
+
+
+class SessionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 0.0
+        self.socket = FakeSocket()
+        self.hub = FakeHub(lambda: self.now)
+        self.ends: list[str] = []
+
+    def ended(self, session: Session, failure: str) -> None:
+        self.ends.append(failure)
+
+    def start(self, content: Content | bytes, own: bool = True, **asked: int) -> None:
+        if isinstance(content, bytes):
+            content = from_bytes("memory", content)
+        agreement = negotiate({name: b"%d" % value for name, value in asked.items()}, Ceilings(), content.size)
+        sender = Sender(self.socket, CLIENT, Offload(True), 1500)
+        transfer = Transfer(agreement, None, self.now)
+        sock = self.socket if own else None
+        self.session = Session(transfer, agreement, content, Runs(), sender, sock, self.hub, self)
+        self.session.pump(self.now)
+
+    def file(self, content: bytes) -> Content:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        (Path(directory.name) / "file").write_bytes(content)
+        return LocalFiles().open(directory.name, "file")
+
+    def hear(self, datagram: bytes, source: tuple[str, int] = CLIENT) -> list[bytes]:
+        """A datagram arrives; what leaves."""
+        self.now += 0.001
+        self.socket.inbox.append((datagram, source))
+        self.session.readable(self.now)
+        return self.socket.take()
+
+    def blocks(self, packets: list[bytes]) -> list[int]:
+        return [int.from_bytes(one[2:4], "big") for one in packets]
+
+    def fetch(self, windowsize: int = 1) -> bytes:
+        """Play the client to the end."""
+        received, block = b"", 0
+        packets = self.socket.take()
+        while packets:
+            if packets[0][1] == packet.OACK:
+                packets = self.hear(packet.ack(0))
+                continue
+            for one in packets:
+                block += 1
+                self.assertEqual(one[:4], packet.data(block, b""))
+                received += one[4:]
+            packets = self.hear(packet.ack(block))
+        return received
+
+    def test_lockstep(self) -> None:
+        """Files arrive whole over the short way, past the ends of runs and past 65535 blocks."""
+        for size in (0, 511, 512, 512 * 15, 512 * 16, 512 * 17, 100_000):
+            content = os.urandom(size)
+            self.start(self.file(content))
+            self.assertEqual(self.fetch(), content)
+            self.assertEqual(self.ends.pop(), "")
+        content = os.urandom(8 * 70_000 + 5)
+        self.start(self.file(content), blksize=8)
+        self.assertTrue(self.fetch() == content)
+
+    def test_windows(self) -> None:
+        """So they do by windows, straddling runs or not."""
+        for windowsize in (2, 4, 7, 16, 64):
+            content = os.urandom(200_000)
+            self.start(self.file(content), windowsize=windowsize)
+            self.assertEqual(self.fetch(), content)
+            self.assertEqual(self.session.transfer.resent, 0)
+
+    def test_short_way_loses_nothing(self) -> None:
+        """On the short way, old and repeated ACKs and strangers change nothing, and lost blocks come again."""
+        self.start(self.file(bytes(512 * 30)))
+        self.socket.take()
+        for block in range(1, 6):
+            self.assertEqual(self.blocks(self.hear(packet.ack(block))), [block + 1])
+        for block in (5, 4, 7, 100):
+            self.assertEqual(self.hear(packet.ack(block)), [], block)
+        self.hear(packet.ack(6), ("10.0.0.66", 1234))
+        self.now = self.session.transfer.deadline
+        self.session.expire(self.now)
+        self.assertEqual(self.blocks(self.socket.take()), [6])
+        self.assertEqual(self.blocks(self.hear(packet.ack(6))), [7])
+        self.assertEqual(self.blocks(self.hear(packet.ack(7))), [8])
+
+    def test_stranger(self) -> None:
+        """Who writes from elsewhere is told ERROR 5, and the transfer goes on."""
+        self.start(bytes(2000))
+        self.socket.take()
+        for stranger in (("10.0.0.66", 1234), ("10.0.0.9", 99)):
+            self.assertEqual(self.hear(packet.ack(1), stranger), [packet.error(5, "unknown transfer")])
+        self.assertEqual(self.blocks(self.hear(packet.ack(1))), [2])
+
+    def test_closed(self) -> None:
+        """At the end, the body and the socket are closed, once, and the owner knows."""
+        body = SlowBody(b"abc", here=3)
+        self.start(Content("memory", 3, body))
+        self.hear(packet.ack(1))
+        self.session.close("again")
+        self.session.readable(self.now)
+        self.assertEqual((self.ends, body.closed, self.socket.closed, self.hub.members), ([""], 1, True, {}))
+
+    def test_client_error(self) -> None:
+        """A client's ERROR ends it, and is not answered; also while the source lets us wait."""
+        self.start(Content("memory", 1000, SlowBody(bytes(1000))))
+        self.assertEqual(self.hear(b"\0\5\0\0enough\0"), [])
+        self.assertEqual(self.ends, ["the client ended it: enough (error 0)"])
+
+    def test_slow_source(self) -> None:
+        """Blocks are sent as they come; waiting for them costs the client nothing."""
+        body = SlowBody(bytes(512 * 8))
+        self.start(Content("remote", 512 * 8, body), windowsize=4)
+        self.hear(packet.ack(0))
+        self.now += 100
+        self.session.expire(self.now)
+        self.assertEqual(self.socket.take(), [])
+        body.arrive(600)
+        self.assertEqual(self.blocks(self.socket.take()), [1])
+        body.arrive(512 * 8)
+        self.assertEqual(self.blocks(self.socket.take()), [2, 3, 4])
+        self.assertEqual(self.blocks(self.hear(packet.ack(4))), [5, 6, 7, 8])
+        self.assertEqual(body.discarded, 4 * 512)
+        self.assertEqual(self.ends, [])
+
+    def test_source_arrives_late(self) -> None:
+        """A source that comes after the end wakes nobody."""
+        body = SlowBody(bytes(1000))
+        self.start(Content("remote", 1000, body))
+        self.session.close("gone")
+        body.arrive(1000)
+        self.assertEqual(self.socket.take(), [])
+
+    def test_failing_source(self) -> None:
+        """A source that breaks ends the transfer with an ERROR that says why."""
+        body = SlowBody(bytes(1000), here=512)
+        self.start(Content("remote", 1000, body))
+        self.socket.take()
+        self.assertEqual(self.hear(packet.ack(1)), [])
+        body.failure = SourceFailed("mirror.example stopped in the middle")
+        body.arrive(0)
+        self.assertEqual(self.socket.take(), [packet.error(0, "mirror.example stopped in the middle")])
+        self.assertEqual(self.ends, ["mirror.example stopped in the middle"])
+
+    def test_full_socket(self) -> None:
+        """What the socket does not take waits for it, is not lost, and not sent twice."""
+        self.start(bytes(512 * 8), windowsize=4)
+        self.hear(packet.ack(0))
+        self.socket.room = 0
+        self.assertEqual(self.hear(packet.ack(4)), [])
+        self.assertEqual(self.hub.writers, [99])
+        self.assertTrue(self.session.blocked)
+        self.socket.room = None
+        self.session.writable(self.now)
+        self.assertEqual(self.blocks(self.socket.take()), [5, 6, 7, 8])
+        self.assertEqual(self.session.transfer.resent, 0)
+
+    def test_shared_socket(self) -> None:
+        """Without a socket of its own it is fed from outside, and closes nothing but its file."""
+        self.start(bytes(1000), own=False)
+        self.socket.take()
+        self.session.receive(packet.ack(1), 1)
+        self.assertEqual(self.blocks(self.socket.take()), [2])
+        self.session.close("")
+        self.assertFalse(self.socket.closed)
+
+    def test_no_way(self) -> None:
+        """A network that does not allow it at all ends the transfer."""
+        self.socket.refusals = [OSError(errno.EACCES, "Permission denied")]
+        self.start(bytes(10))
+        self.assertEqual(self.ends, ["cannot send to it: Permission denied"])
+
+    def test_broken(self) -> None:
+        """Whatever else goes wrong, the client is told and the session ends."""
+        self.start(bytes(1000))
+        self.socket.take()
+        self.session.failed()
+        self.assertEqual(self.socket.take(), [packet.error(0, "internal error")])
+        self.assertEqual(self.ends, ["internal error"])
+
+    def test_arrived(self) -> None:
+        """What has arrived is what was ACKed, and at the end the file's size."""
+        self.start(bytes(700), tsize=0)
+        self.assertEqual(self.session.arrived, 0)
+        self.hear(packet.ack(0))
+        self.hear(packet.ack(1))
+        self.assertEqual(self.session.arrived, 512)
+        self.hear(packet.ack(2))
+        self.assertEqual(self.session.arrived, 700)
