@@ -12,15 +12,18 @@ from struct import iter_unpack
 from pybootd.dhcp import pxe
 from pybootd.dhcp.decision import MessageType
 from pybootd.dhcp.options import read_number
-from pybootd.dhcp.packet import BOOTREQUEST, Packet
+from pybootd.dhcp.packet import BOOTREQUEST, HEADERS, MESSAGE_TYPE, Packet
 from pybootd.dhcp.request import Kind, Relay, Request
 from pybootd.errors import MalformedPacket
 from pybootd.machine import Firmware
 
 BOOT_SERVER_PORT = 4011
-PI_3 = b"\x44" * 16
-"""Option 97 of the Raspberry Pi 3's ROM."""
-PI_4_AND_LATER = re.compile(rb"RPi[4-9]")
+
+ARCHITECTURES = 8
+"""So many are read: honest firmware names one or two, and the decision looks for a file for each."""
+
+_PI_3 = b"\x44" * 16
+"""What its ROM has for a UUID; later ones begin with C{RPi4}, C{RPi5}."""
 _HOSTNAME = re.compile(rb"[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
 _IPXE = (b"iPXE", b"gPXE")
 
@@ -30,6 +33,8 @@ _SIMPLE: dict[int, Kind] = {
     MessageType.RELEASE: Kind.RELEASE,
     MessageType.INFORM: Kind.INFORM,
 }
+_HOMELESS = (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT)
+"""Who asks this has no address yet (RFC 2131 table 5), whatever stands in ciaddr."""
 
 
 def understand(
@@ -52,10 +57,14 @@ def understand(
         raise MalformedPacket("a server's reply")
     options = packet.options
     get = options.get
-    vendor_class, classes = get(60, b""), get(77)
+    vendor_class, user_class = get(60, b""), pxe.user_class(get(77, b""))
+    # an iPXE in the ROM whose owner gave it a user class of his own wants the loader that any other ROM gets
+    ipxe = user_class in _IPXE if 77 in options else 175 in options
     uuid = pxe.machine_identifier(get(97, b""))
-    kind = _kind(packet, port, unicast)
-    ipxe = 175 in options if classes is None else pxe.user_class(classes) in _IPXE
+    requested, server = read_number(get(50), 4), read_number(get(54), 4)
+    item = pxe.boot_item(options[43]) if 43 in options and vendor_class.startswith(pxe.PXE_CLIENT) else None
+    unicast = unicast and not packet.giaddr
+    kind = _kind(packet, requested, server, unicast, port == BOOT_SERVER_PORT or item is not None)
     return Request(
         kind=kind,
         xid=packet.xid,
@@ -64,68 +73,68 @@ def understand(
         htype=packet.htype,
         hops=packet.hops,
         chaddr=packet.chaddr,
-        # RFC 2131 table 5: a DISCOVER has none, and who asks for an address by option 50 has none yet
-        ciaddr=0 if kind in (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT) else packet.ciaddr,
+        ciaddr=0 if kind in _HOMELESS else packet.ciaddr,
         giaddr=packet.giaddr,
         source=source,
         port=port,
         interface=interface,
         unicast=unicast,
-        requested=read_number(get(50), 4),
-        server=read_number(get(54), 4),
+        requested=requested,
+        server=server,
         client_id=get(61, b""),
         uuid=uuid,
         architectures=_architectures(get(93, b""), vendor_class),
         vendor_class=vendor_class,
-        user_class=pxe.user_class(classes) if classes else b"",
+        user_class=user_class,
         firmware=_firmware(vendor_class, uuid, ipxe),
         ipxe_features=pxe.features(get(175, b"")) if ipxe else frozenset(),
-        parameters=tuple(get(55, b"")),
-        max_size=read_number(get(57), 2),
-        hostname=_hostname(get(12, b"")),
+        parameters=tuple(get(55, b"")[:255]),
+        max_size=read_number(get(57), 2) or (packet.size + HEADERS if kind is Kind.BOOTP else 0),
+        hostname=_hostname(options[12]) if 12 in options else "",
         relay=_relay(options[82]) if 82 in options else None,
         subnet=read_number(get(118), 4),
-        menu_item=pxe.boot_item(options[43]) if 43 in options else None,
+        menu_item=item,
         options=options,
     )
 
 
-def _kind(packet: Packet, port: int, unicast: bool) -> Kind:
+def _kind(packet: Packet, requested: int, server: int, unicast: bool, boot_server: bool) -> Kind:
     if not packet.dhcp:
         return Kind.BOOTP
-    number = read_number(packet.options[53], 1)
+    number = read_number(packet.options[MESSAGE_TYPE], 1)
     simple = _SIMPLE.get(number)
     if simple is not None:
         return simple
     if number != MessageType.REQUEST:
         raise MalformedPacket(f"message type {number} is not a client's")
-    if port == BOOT_SERVER_PORT:
-        return Kind.BOOT_SERVER
-    if read_number(packet.options.get(54), 4):
+    if requested and server:
         return Kind.SELECTING
+    if boot_server:
+        return Kind.BOOT_SERVER
+    # a ciaddr beside another address in option 50 is bogus; an address of its own named twice is not
+    if requested and requested != packet.ciaddr:
+        return Kind.INIT_REBOOT
     if packet.ciaddr:
         return Kind.RENEWING if unicast else Kind.REBINDING
-    if read_number(packet.options.get(50), 4):
-        return Kind.INIT_REBOOT
     raise MalformedPacket("a REQUEST for no address")
 
 
 def _firmware(vendor_class: bytes, uuid: bytes, ipxe: bool) -> Firmware:
     """A Raspberry Pi says x86 BIOS of itself, and iPXE says PXEClient: the order matters."""
-    if uuid == PI_3 or PI_4_AND_LATER.match(uuid):
+    if uuid.startswith(b"RPi") or uuid == _PI_3:
         return Firmware.RASPBERRY_PI
     if ipxe:
         return Firmware.IPXE
-    if vendor_class.startswith(pxe.HTTP_CLIENT):
-        return Firmware.HTTP_BOOT
     if vendor_class.startswith(pxe.PXE_CLIENT):
         return Firmware.PXE
+    if vendor_class.startswith(pxe.HTTP_CLIENT):
+        return Firmware.HTTP_BOOT
     return Firmware.UNKNOWN
 
 
 def _architectures(raw: bytes, vendor_class: bytes) -> tuple[int, ...]:
     if raw and len(raw) % 2 == 0:
-        return tuple(number for (number,) in iter_unpack("!H", raw))
+        return tuple(number for (number,) in iter_unpack("!H", raw[: 2 * ARCHITECTURES]))
     number = pxe.architecture(vendor_class)
     return () if number is None else (number,)
 

@@ -7,6 +7,7 @@ Where a reply goes (RFC 2131 4.1), and nothing else.
 from __future__ import annotations
 
 from enum import Enum
+from ipaddress import IPv4Address
 
 from attrs import frozen
 
@@ -42,31 +43,31 @@ class Destination:
 
 
 def route(
-    request: Request, reply: Reply, *, network_broadcast: int = 0, never_broadcast: bool = False, server_port: int = 67
+    request: Request, reply: Reply, *, broadcast: int = 0, never_broadcast: bool = False, server_port: int = 67
 ) -> Destination:
     """
     Say where the reply to this request goes.
 
-    @param network_broadcast: the address that stands for the limited broadcast where C{broadcast = network}; 0 else.
+    @param broadcast: the address to use for everybody without an address, whatever the client's flags say; 0: as
+        RFC 2131 has it.
     @param never_broadcast: a client that is harmed by what others are sent (Raspberry Pi 3).
     @param server_port: the port of the server; a client's is one above (67 and 68, in real life).
     """
     if request.giaddr:
         return Destination(Way.ROUTED, request.giaddr, server_port)
-    client_port = server_port + 1
-    if request.kind is Kind.BOOT_SERVER:
-        address = request.ciaddr or _number(request.source[0])
-        if address:
+    port = server_port + 1
+    if request.kind is Kind.BOOT_SERVER or request.kind is Kind.INFORM:
+        # from a socket of the client's own, on any port: PXE's are 68 and 4011
+        source = int(IPv4Address(request.source[0]))
+        address = source or request.ciaddr
+        if address and (source == request.ciaddr or request.kind is Kind.BOOT_SERVER):
             return Destination(Way.ROUTED, address, request.source[1], request.interface)
-    if reply.type is not MessageType.NAK:
-        if request.ciaddr:
-            return Destination(Way.ROUTED, request.ciaddr, client_port, request.interface)
-        reachable = request.htype == ETHERNET and len(request.chaddr) == 6 and reply.yiaddr
-        if reachable and (never_broadcast or not request.flags & BROADCAST_FLAG):
-            return Destination(Way.HARDWARE, reply.yiaddr, client_port, request.interface, request.chaddr)
-    return Destination(Way.BROADCAST, network_broadcast or LIMITED_BROADCAST, client_port, request.interface)
-
-
-def _number(address: str) -> int:
-    parts = address.split(".")
-    return int.from_bytes(bytes(map(int, parts)), "big") if len(parts) == 4 else 0
+    if request.ciaddr and reply.type is not MessageType.NAK:
+        return Destination(Way.ROUTED, request.ciaddr, port, request.interface)
+    usable = request.htype == ETHERNET and len(request.chaddr) == 6
+    unicast = reply.yiaddr and not broadcast and not request.flags & BROADCAST_FLAG
+    if usable and (never_broadcast or unicast):
+        return Destination(Way.HARDWARE, reply.yiaddr or LIMITED_BROADCAST, port, request.interface, request.chaddr)
+    # whom a NAK is for may believe in an address of another network (RFC 2131 4.3.2)
+    everybody = LIMITED_BROADCAST if reply.type is MessageType.NAK else broadcast or LIMITED_BROADCAST
+    return Destination(Way.BROADCAST, everybody, port, request.interface)

@@ -9,28 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from struct import Struct
-
-from attrs import frozen
+from typing import NamedTuple
 
 from pybootd.dhcp.decision import Reply
-from pybootd.dhcp.request import Request
+from pybootd.dhcp.request import Kind, Request
 from pybootd.errors import MalformedPacket
 
-COOKIE = b"\x63\x82\x53\x63"
 HEADER = Struct("!BBBBIHHIIII16s64s128s")
+COOKIE = b"\x63\x82\x53\x63"
+FIXED = HEADER.size + len(COOKIE)
 BOOTREQUEST, BOOTREPLY = 1, 2
 PAD, OVERLOAD, MESSAGE_TYPE, RELAY_AGENT, END = 0, 52, 53, 82, 255
+IN_FILE, IN_SNAME = 1, 2
+"""Bits of option 52: options go on in these fields (RFC 2132 9.3)."""
+
+LARGEST = 4096
+"""Bytes: no client may send more than 576 unasked (RFC 2131 2), so whatever is longer than this means harm."""
+
 MINIMUM = 300
 """Bytes: old relays and ROMs drop shorter packets (RFC 1542 2.1)."""
 
+HEADERS = 28
+"""Bytes of the IP and UDP headers, which option 57 counts."""
 
-@frozen
-class Packet:
-    """A request as it stands on the wire, checked but not yet understood."""
+USUAL, MTU = 576, 1500
+"""Bytes with those headers: what every DHCP client reads (RFC 2131 2), and what the path carries in one piece."""
+
+
+class Packet(NamedTuple):
+    """A packet as it stands on the wire, checked but not yet understood; a tuple, for one is made of every datagram."""
 
     op: int
     htype: int
-    hlen: int
     hops: int
     xid: int
     secs: int
@@ -42,11 +52,18 @@ class Packet:
     chaddr: bytes
     """As many bytes as hlen says."""
     sname: bytes
+    """Empty where it holds options."""
     file: bytes
+    """Empty where it holds options."""
     options: Mapping[int, bytes]
     """Values as they came, pieces of one option joined (RFC 3396)."""
-    dhcp: bool
-    """It has the cookie and option 53."""
+    size: int
+    """Bytes of the whole."""
+
+    @property
+    def dhcp(self) -> bool:
+        """It is DHCP; else BOOTP."""
+        return MESSAGE_TYPE in self.options
 
 
 def decode(datagram: bytes) -> Packet:
@@ -55,67 +72,63 @@ def decode(datagram: bytes) -> Packet:
 
     @raise MalformedPacket: it is none.
     """
-    if len(datagram) < HEADER.size:
-        raise MalformedPacket(f"{len(datagram)} bytes are too few for BOOTP")
+    size = len(datagram)
+    if not HEADER.size <= size <= LARGEST:
+        raise MalformedPacket(f"{size} bytes are no BOOTP packet")
     op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file = HEADER.unpack_from(
         datagram
     )
     if op not in (BOOTREQUEST, BOOTREPLY):
         raise MalformedPacket(f"op {op} is neither request nor reply")
-    if hlen > 16:
-        raise MalformedPacket(f"hlen {hlen}: more than the field holds")
+    if hlen > len(chaddr):
+        raise MalformedPacket(f"hlen {hlen} is more than chaddr holds")
     options: dict[int, bytes] = {}
-    if datagram[236:240] == COOKIE:
-        _read(datagram, 240, options)
+    if datagram[HEADER.size : FIXED] == COOKIE:
+        _read(datagram, FIXED, options)
         overload = options.get(OVERLOAD)
         if overload:
-            if overload[0] & 1:
+            areas = overload[0]
+            if areas & IN_FILE:
                 _read(file, 0, options)
                 file = b""
-            if overload[0] & 2:
+            if areas & IN_SNAME:
                 _read(sname, 0, options)
                 sname = b""
     return Packet(
-        op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr[:hlen], sname, file, options,
-        MESSAGE_TYPE in options,
-    )  # fmt: skip
+        op, htype, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr[:hlen], sname, file, options, size
+    )
 
 
 def _read(data: bytes, at: int, options: dict[int, bytes]) -> None:
-    """One field of options, into C{options}; a missing END is forgiven, an overrun is not."""
+    """One area of options, into C{options}; a missing END is forgiven, an overrun is not."""
     size = len(data)
     while at < size:
         code = data[at]
+        if code == END:
+            return
         if code == PAD:
             at += 1
             continue
-        if code == END:
-            return
-        if at + 1 >= size:
-            raise MalformedPacket(f"option {code} has no length")
-        end = at + 2 + data[at + 1]
-        if end > size:
+        begin = at + 2
+        at = begin + data[at + 1] if begin <= size else begin
+        if at > size:
             raise MalformedPacket(f"option {code} runs over the end")
-        value = data[at + 2 : end]
-        before = options.get(code)
-        options[code] = value if before is None else before + value
-        at = end
+        value = data[begin:at]
+        options[code] = options[code] + value if code in options else value
 
 
-def encode(reply: Reply, request: Request, mtu: int = 1500) -> bytes:
+def encode(reply: Reply, request: Request) -> bytes:
     """
     Write a reply to a request.
 
-    The client reads as much as option 57 promised, but no more than the path carries, and 548 bytes in any case
-    (RFC 2131 2: a message of 576 with its IP and UDP headers).  What does not fit goes into C{file} and C{sname} where
-    those are free and the client is no boot ROM (many do not read option 52), and else is left out, the last first: the
-    order of C{reply.options} is the order of importance.
+    What does not fit into as much as the client reads goes into C{file} and C{sname} where those are free and the
+    client is no boot ROM (many do not read option 52); else it is left out.  The order of C{reply.options} is the order
+    of importance; 82 stays in any case.
     """
-    limit = min(max(request.max_size, 576), mtu) - 28
-    body = b"".join(map(_piece, reply.options.items()))
-    sname, file = reply.sname, reply.file
-    if HEADER.size + 4 + len(body) + 1 > limit:
-        body, file, sname = _squeezed(reply, limit - HEADER.size - 5, overload=not request.boots)
+    room = _limit(request) - FIXED - 1
+    body, sname, file = _written(reply.options), reply.sname, reply.file
+    if len(body) > room:
+        body, sname, file = _squeezed(reply, room, overload=not request.boots)
     head = HEADER.pack(
         BOOTREPLY,
         request.htype,
@@ -132,35 +145,51 @@ def encode(reply: Reply, request: Request, mtu: int = 1500) -> bytes:
         sname,
         file,
     )
-    return (head + COOKIE + body + b"\xff").ljust(MINIMUM, b"\0")
+    body.append(END)
+    return b"".join((head, COOKIE, body, bytes(max(0, MINIMUM - FIXED - len(body)))))
 
 
-def _piece(option: tuple[int, bytes]) -> bytes:
-    code, value = option
-    size = len(value)
-    if size < 256:
-        return bytes((code, size)) + value
-    cut = (value[at : at + 255] for at in range(0, size, 255))
-    return b"".join(bytes((code, len(piece))) + piece for piece in cut)
+def _limit(request: Request) -> int:
+    """How many bytes the client reads: what it says, but no more than the path carries in one piece."""
+    if request.kind is Kind.BOOTP:
+        # 300 bytes (RFC 951, 1542 2.1), unless it writes more itself
+        return min(max(request.max_size - HEADERS, MINIMUM), MTU - HEADERS)
+    return min(max(request.max_size, USUAL), MTU) - HEADERS
 
 
-def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytes, bytes, bytes]:
-    """The options' field, C{file} and C{sname} of a reply that is too long; option 82 always stays, and last."""
-    pieces = [(code, _piece((code, value))) for code, value in reply.options.items() if code != RELAY_AGENT]
-    relay = b"".join(_piece((82, value)) for code, value in reply.options.items() if code == RELAY_AGENT)
-    free = [("file", 127)] if overload and not reply.file else []
-    free += [("sname", 63)] if overload and not reply.sname else []
-    room -= len(relay) + (3 if free else 0)
-    fields = {"options": room, **dict(free)}
-    filled = dict.fromkeys(fields, b"")
-    for _, piece in pieces:
-        for name, size in fields.items():
-            if len(filled[name]) + len(piece) <= size:
-                filled[name] += piece
+def _written(options: Mapping[int, bytes]) -> bytearray:
+    """Options one after the other, long ones in pieces (RFC 3396)."""
+    area = bytearray()
+    for code, value in options.items():
+        while len(value) > 255:
+            area += bytes((code, 255))
+            area += value[:255]
+            value = value[255:]
+        area.append(code)
+        area.append(len(value))
+        area += value
+    return area
+
+
+def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytearray, bytes, bytes]:
+    """Options, sname and file of a reply whose options' own area has no more than C{room}."""
+    relay = _written({code: value for code, value in reply.options.items() if code == RELAY_AGENT})
+    body, file, sname = bytearray(), bytearray(), bytearray()
+    areas = [(body, room - len(relay) - (3 if overload else 0))]
+    if overload and not reply.file:
+        areas.append((file, 127))
+    if overload and not reply.sname:
+        areas.append((sname, 63))
+    for code, value in reply.options.items():
+        if code == RELAY_AGENT:
+            continue
+        option = _written({code: value})
+        for area, size in areas:
+            if len(area) + len(option) <= size:
+                area += option
                 break
-    used = [name for name, _ in free if filled[name]]
-    marker = bytes((OVERLOAD, 1, sum({"file": 1, "sname": 2}[name] for name in used))) if used else b""
-    ended = {name: filled[name] + b"\xff" for name in used}
-    # 53 stays first: some ROMs look for it there only
-    body = filled["options"][:3] + marker + filled["options"][3:] + relay
-    return body, ended.get("file", reply.file), ended.get("sname", reply.sname)
+    used = (IN_FILE if file else 0) | (IN_SNAME if sname else 0)
+    if used:
+        body[3:3] = bytes((OVERLOAD, 1, used))  # behind 53, which some ROMs look for in the first place only
+    body += relay
+    return body, bytes(sname) + b"\xff" if sname else reply.sname, bytes(file) + b"\xff" if file else reply.file

@@ -353,7 +353,7 @@ class Dhcp:
             destination = route(
                 request,
                 reply,
-                network_broadcast=self.settings.broadcast_for(network, request.chaddr),
+                broadcast=self.settings.broadcast_for(network, request.chaddr),
                 never_broadcast=quirk.never_broadcast,
                 server_port=self.settings.port,
             )

@@ -28,7 +28,7 @@ class Kind(Enum):
     RELEASE = "RELEASE"
     INFORM = "INFORM"
     BOOT_SERVER = "REQUEST (boot server)"
-    """A PXE client that has an address asks port 4011 for its file (PXE 2.1, 2.2.3)."""
+    """A PXE client that has an address asks for its file: port 4011, or everybody (PXE 2.1 2.2.3)."""
 
 
 @frozen
@@ -71,7 +71,7 @@ class Request:
     """The index of the interface it arrived on."""
 
     unicast: bool = False
-    """It was addressed to this server alone, not broadcast: tells RENEWING from REBINDING."""
+    """The client sent it to this server alone, not to everybody: tells RENEWING from REBINDING."""
 
     requested: int = 0
     """Option 50."""
@@ -93,7 +93,10 @@ class Request:
     parameters: tuple[int, ...] = ()
     """Option 55, in the client's order."""
     max_size: int = 0
-    """Option 57; 0 where absent.  Never to be trusted upwards: EDK2 says 65280."""
+    """
+    Bytes that the client says it reads, with IP and UDP headers: option 57, or the size of its own packet where that is
+    BOOTP; 0 where it says nothing.  Never to be trusted upwards: EDK2 says 65280.
+    """
     hostname: str = ""
     relay: Relay | None = None
     subnet: int = 0

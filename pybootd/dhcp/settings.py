@@ -13,6 +13,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from pybootd.config import BootFile, Config, SubnetConfig, pool
+from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.errors import EnvironmentProblem
 from pybootd.masks import Masks
 from pybootd.origin import Origin
@@ -135,11 +136,11 @@ class Settings:
         return here[0] if here else None
 
     def broadcast_for(self, network: Network | None, chaddr: bytes) -> int:
-        """The address that stands for everybody on the network; 0: the limited broadcast address."""
-        if not self.network_broadcast or network is None:
-            return 0
+        """The address at which this client gets everything until it has one of its own; 0: as RFC 2131 4.1 has it."""
         listed = self.buggy.find(chaddr)
-        return 0 if listed is not None and listed.allowed else network.last
+        if listed is not None and listed.allowed:
+            return LIMITED_BROADCAST
+        return network.last if self.network_broadcast and network is not None else 0
 
 
 def settings_from(

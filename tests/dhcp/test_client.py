@@ -114,5 +114,5 @@ class FirmwareTests(SynchronousTestCase):
 
     def test_menu_item(self) -> None:
         """The boot server that was chosen in a menu (option 43, sub-option 71)."""
-        self.assertEqual(request(DISCOVER, {43: b"\x47\4\x80\1\0\2\xff"}).menu_item, (0x8001, 2))
+        self.assertEqual(request(DISCOVER, {**BIOS, 43: b"\x47\4\x80\1\0\2\xff"}).menu_item, (0x8001, 2))
         self.assertIsNone(request(DISCOVER, {43: b"\x47\2\x80\1"}).menu_item)

@@ -95,14 +95,15 @@ def request(
     kind: int | None,
     options: dict[int, bytes] | None = None,
     *,
+    source: tuple[str, int] = ("0.0.0.0", 68),
     port: int = 67,
+    interface: int = 2,
     unicast: bool = False,
     **fields: object,
 ) -> Request:
     """A client's packet, understood, as it arrives on eth0."""
-    interface = fields.pop("interface", 2)
     packet = decode(datagram(kind, options, **fields))  # type: ignore[arg-type]
-    return understand(packet, ("0.0.0.0", 68), port, interface, unicast)  # type: ignore[arg-type]
+    return understand(packet, source, port, interface, unicast)
 
 
 def selecting(
