@@ -139,7 +139,7 @@ class Dhcp:
         if not request.giaddr and network_of(request, self.settings) is None:
             # from an interface that is not served: somebody else's business, or an echo of what came by another
             return False
-        if request.boots or not self.settings.proxy:
+        if not self.settings.proxy or (request.boots and request.kind is not Kind.BOOTP):
             return True
         # beside a server that gives the addresses: only the machines that boot here
         machine = self._machines.get(mac_text(key_of(request)))

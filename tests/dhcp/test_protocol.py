@@ -1,303 +1,737 @@
-"""DHCP at work: whole exchanges with a clock, a store and a transport of the test's own."""
+"""The server at work: whole lives of machines, what has to be waited for, and what is told about it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from ipaddress import IPv4Address
 from struct import pack
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
-from pybootd.dhcp.delivery import Destination
-from pybootd.dhcp.packet import Packet, decode
-from pybootd.dhcp.pool import Pool
-from pybootd.dhcp.protocol import Dhcp
-from pybootd.dhcp.settings import Network
-from pybootd.errors import AccessUnavailable, StoreError
-from pybootd.events import Bus, Conflict, Ignored, Leased, Offered, Released, Seen, record
-from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
-from pybootd.leases.commit import GroupCommit
-from pybootd.leases.lease import Claim
-from pybootd.leases.memory import MemoryStore
-from pybootd.leases.table import LeaseTable
-from pybootd.machine import Machines
+from pybootd.dhcp.delivery import Way
+from pybootd.errors import AccessUnavailable
+from pybootd.events import Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
+from pybootd.interfaces import Phase, Verdict
+from pybootd.machine import Firmware, Stage
 from tests.support.dhcp import (
+    ACK,
     BIOS,
+    DECLINE,
     DISCOVER,
+    INFORM,
     IPXE,
     MAC,
+    NAK,
+    OFFER,
     OTHER,
     RELEASE,
     REQUEST,
     SYSTEM,
+    UEFI,
+    UEFI_HTTP,
+    USUAL,
     UUID,
-    datagram,
     number,
-    settings,
 )
+from tests.support.server import Access, Sent, Server, mac
 
-YES = Verdict(True, "yes")
-
-
-class SlowStore(MemoryStore):
-    """A store whose commits end when the test says so."""
-
-    def __init__(self) -> None:
-        self.commits: list[tuple[Sequence[Claim], Deferred[Sequence[bool]]]] = []
-
-    def commit(self, claims: Sequence[Claim]) -> Deferred[Sequence[bool]]:
-        written: Deferred[Sequence[bool]] = Deferred()
-        self.commits.append((claims, written))
-        return written
-
-    def finish(self) -> None:
-        """The oldest commit is durable."""
-        claims, written = self.commits.pop(0)
-        written.callback([True] * len(claims))
+FIRST, SECOND, THIRD = (number(f"10.0.0.{last}") for last in (100, 101, 102))
+DUID = {**SYSTEM, 61: b"\xff\x00\x00\x00\x01\x00\x01duid"}
+SIMPLE = USUAL.replace("[bootpd]", "[bootpd]\nallow_simple_dhcp = yes")
+PROXY = USUAL.replace("pool_start = 10.0.0.100\npool_count = 3", "mode = proxy\ninterface = eth0")
 
 
-class FullStore(MemoryStore):
-    """A store that cannot keep a promise."""
+class LifeTests(SynchronousTestCase):
+    """DISCOVER, OFFER, REQUEST, ACK, and what comes after."""
 
-    def commit(self, claims: Sequence[Claim]) -> Deferred[Sequence[bool]]:
-        return fail(StoreError("the disk is full"))
+    def life(self, options: dict[int, bytes], file: bytes) -> Server:
+        """One machine gets its address and its file."""
+        server = Server()
+        (offer,) = server.say(DISCOVER, options)
+        self.assertEqual((offer.kind, offer.address, offer.file), (OFFER, FIRST, file))
+        self.assertEqual(server.store.claims, [])
+        (ack,) = server.take(offer, options)
+        self.assertEqual((ack.kind, ack.address, ack.file), (ACK, FIRST, file))
+        self.assertEqual([claim.lease.address for claim in server.store.claims], [FIRST])
+        kinds = [type(event) for event in server.events]
+        self.assertEqual(kinds, [Seen, Offered, Seen, Leased])
+        return server
 
+    def test_bios(self) -> None:
+        """A BIOS ROM."""
+        server = self.life(BIOS, b"pxelinux.0")
+        machine = server.machine()
+        self.assertEqual((machine.stage, machine.firmware, machine.architecture), (Stage.LOADING, Firmware.PXE, 0))
+        self.assertIs(server.machines.at(IPv4Address(FIRST)), machine)
 
-class Wire:
-    """A transport that keeps what was sent, and knows who answers at which address."""
+    def test_uefi(self) -> None:
+        """UEFI PXE."""
+        self.life(UEFI, b"grub.efi")
 
-    def __init__(self) -> None:
-        self.sent: list[tuple[Packet, Destination]] = []
-        self.taken: set[int] = set()
-        self.probed: list[int] = []
+    def test_http_boot(self) -> None:
+        """UEFI HTTP boot."""
+        self.life(UEFI_HTTP, b"http://10.0.0.1/http.efi")
 
-    def send(self, data: bytes, destination: Destination, network: Network, port: int) -> None:
-        self.sent.append((decode(data), destination))
+    def test_ipxe(self) -> None:
+        """iPXE."""
+        self.life(IPXE, b"http://10.0.0.1/boot.ipxe")
 
-    def announce(self, network: Network, chaddr: bytes) -> None:
-        pass
+    def test_one_machine(self) -> None:
+        """ROM, loader and system of one machine, each with an identifier of its own, get one address."""
+        server = Server()
+        phases = ({**UEFI, 61: b"\0" + UUID}, {**IPXE, 93: b"\0\7", 61: b"\1" + MAC}, DUID)
+        acks = [server.obtain(options) for options in phases]
+        self.assertEqual([ack.address for ack in acks], [FIRST] * 3)
+        self.assertEqual([event.boot for event in server.told(Leased)], [True, True, False])
+        self.assertEqual(server.machine().stage, Stage.RUNNING)
 
-    def probe(self, network: Network, address: int) -> Deferred[bool]:
-        self.probed.append(address)
-        return succeed(address in self.taken)
+    def test_same_address_always(self) -> None:
+        """Long after its lease has ended a machine gets its address again, though others came meanwhile."""
+        server = Server()
+        server.obtain(BIOS)
+        server.obtain(BIOS, mac=OTHER)
+        server.clock.advance(10_000_000)
+        server.obtain(BIOS, mac=mac(3))
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, SECOND)
+        self.assertEqual(server.obtain(BIOS).address, FIRST)
 
-
-@implementer(IAccessControl)
-class Access:
-    """A backend that answers as the test wants."""
-
-    name = "test"
-
-    def __init__(self, answer: object) -> None:
-        self.answer = answer
-        self.questions: list[Question] = []
-
-    def check(self, question: Question) -> object:
-        self.questions.append(question)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
-class ProtocolTestCase(SynchronousTestCase):
-    """A server on a network of three addresses."""
-
-    def serve(self, store: MemoryStore | None = None, access: Access | None = None, probe: bool = False) -> None:
-        """Start."""
-        self.clock = Clock()
-        self.clock.advance(1_000_000)
-        self.wire = Wire()
-        self.machines = Machines()
-        self.bus = Bus()
-        self.events = record(self.bus)
-        rules = settings()
-        network = rules.networks[0]
-        table = LeaseTable()
-        pool = Pool(network.pool_first, network.pool_count, table, reserved=[network.server])
-        self.dhcp = Dhcp(
-            rules,
-            table,
-            {network.first: pool},
-            GroupCommit(store or MemoryStore(), self.clock.callLater),
-            self.wire,
-            self.machines,
-            self.bus,
-            self.clock,
-            access=access,
-            conflict_check=probe,
-        )
-
-    def say(self, data: bytes) -> list[Packet]:
-        """A datagram arrives on eth0: the answers."""
-        self.dhcp.received(data, ("0.0.0.0", 68), 0xFFFFFFFF, 2)
-        self.clock.advance(0)
-        sent, self.wire.sent = self.wire.sent, []
-        return [packet for packet, _ in sent]
-
-    def discover(self, options: dict[int, bytes] = BIOS, mac: bytes = MAC) -> list[Packet]:
-        return self.say(datagram(DISCOVER, options, mac=mac))
-
-    def take(self, address: int, options: dict[int, bytes] = BIOS, mac: bytes = MAC) -> list[Packet]:
-        chosen = {50: pack("!I", address), 54: pack("!I", number("10.0.0.1")), **options}
-        return self.say(datagram(REQUEST, chosen, mac=mac))
-
-    def kinds(self) -> list[type]:
-        """The events so far."""
-        return [type(event) for event in self.events]
-
-
-class BootTests(ProtocolTestCase):
-    """A machine boots."""
-
-    def test_two_phases(self) -> None:
-        """ROM, loader and operating system get one address; events and the register tell the story."""
-        self.serve()
-        addresses = set()
-        for options in (BIOS, IPXE, SYSTEM):
-            (offer,) = self.discover(options)
-            (ack,) = self.take(offer.yiaddr, options)
-            self.assertEqual(ack.options[53], b"\5")
-            addresses.add(ack.yiaddr)
-        self.assertEqual(addresses, {number("10.0.0.100")})
-        self.assertEqual(self.kinds(), [Seen, Offered, Seen, Leased] * 3)
-        leased = [event for event in self.events if isinstance(event, Leased)]
-        self.assertEqual([event.boot for event in leased], [True, True, False])
-        machine = self.machines.at(IPv4Address("10.0.0.100"))
-        self.assertEqual(machine.mac, "52:54:00:00:00:01")
-        self.assertEqual(machine.uuid.bytes_le, UUID)
+    def test_renewal(self) -> None:
+        """A renewal goes to the address, is written down, and told."""
+        server = Server()
+        server.obtain(BIOS)
+        server.clock.advance(1000)
+        (ack,) = server.say(REQUEST, SYSTEM, ciaddr="10.0.0.100", to="10.0.0.1", source=("10.0.0.100", 68))
+        self.assertEqual((ack.kind, ack.to.way, ack.to.address), (ACK, Way.ROUTED, FIRST))
+        self.assertEqual(server.store.claims[-1].lease.expires, server.clock.seconds() + 86400)
 
     def test_release(self) -> None:
-        """A machine that gives its address back is found there no more."""
-        self.serve()
-        (offer,) = self.discover()
-        self.take(offer.yiaddr)
-        self.dhcp.received(datagram(RELEASE, {}, ciaddr="10.0.0.100"), ("10.0.0.100", 68), number("10.0.0.1"), 2)
-        self.clock.advance(0)
-        self.assertIn(Released, self.kinds())
-        self.assertIsNone(self.machines.at(IPv4Address("10.0.0.100")))
+        """A released address is told, and kept for its machine while there are others."""
+        server = Server()
+        server.obtain(BIOS)
+        self.assertEqual(server.say(RELEASE, {}, ciaddr="10.0.0.100", to="10.0.0.1"), [])
+        (event,) = server.told(Released)
+        self.assertEqual((event.mac, event.address), ("52:54:00:00:00:01", IPv4Address(FIRST)))
+        self.assertEqual(str(event.uuid)[:8], "77aabbcc")
+        self.assertIsNone(server.machines.at(IPv4Address(FIRST)))
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, SECOND)
+        self.assertEqual(server.obtain(BIOS).address, FIRST)
 
-    def test_noise(self) -> None:
-        """What is no request is dropped, and said five times at most."""
-        self.serve()
-        lines: list[LogEvent] = []
-        globalLogPublisher.addObserver(lines.append)
-        self.addCleanup(globalLogPublisher.removeObserver, lines.append)
-        for _ in range(20):
-            self.assertEqual(self.say(b"noise"), [])
-        self.assertEqual(len([line for line in lines if "no request" in line.get("log_format", "")]), 5)
-        self.assertEqual(self.kinds(), [])
+    def test_decline(self) -> None:
+        """A declined address rests; the machine gets another one."""
+        server = Server()
+        server.obtain(BIOS)
+        server.say(DECLINE, {50: pack("!I", FIRST), 54: b"\x0a\0\0\1"})
+        self.assertEqual([event.address for event in server.told(Declined)], [IPv4Address(FIRST)])
+        self.assertEqual(server.obtain(BIOS).address, SECOND)
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, THIRD)
+        self.assertEqual(server.say(DISCOVER, BIOS, mac=mac(3)), [])
+        server.clock.advance(3601)
+        self.assertEqual(server.obtain(BIOS, mac=mac(3)).address, FIRST)
 
-    def test_other_interface(self) -> None:
-        """What comes by an interface that is not served is not even looked at."""
-        self.serve()
-        self.dhcp.received(datagram(DISCOVER, BIOS), ("0.0.0.0", 68), 0xFFFFFFFF, 3)
-        self.assertEqual((self.kinds(), len(self.machines)), ([], 0))
+    def test_declined_by_a_stranger(self) -> None:
+        """A stranger's DECLINE or RELEASE changes nothing."""
+        server = Server()
+        server.obtain(BIOS)
+        server.say(DECLINE, {50: pack("!I", FIRST)}, mac=OTHER)
+        server.say(RELEASE, {}, ciaddr="10.0.0.100", mac=OTHER, to="10.0.0.1")
+        self.assertEqual(server.obtain(BIOS).address, FIRST)
+
+    def test_other_server_chosen(self) -> None:
+        """The address of an offer that was not taken is free at once."""
+        server = Server(USUAL.replace("pool_count = 3", "pool_count = 1"))
+        server.say(DISCOVER, BIOS)
+        self.assertEqual(server.say(DISCOVER, BIOS, mac=OTHER), [])
+        server.say(REQUEST, {**BIOS, 50: pack("!I", number("10.0.0.9")), 54: b"\x0a\0\0\x09"})
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, FIRST)
+
+    def test_offers_end(self) -> None:
+        """An offer is held for a minute, and then free for others."""
+        server = Server(USUAL.replace("pool_count = 3", "pool_count = 1"))
+        server.say(DISCOVER, BIOS)
+        server.clock.advance(59)
+        self.assertEqual(server.say(DISCOVER, BIOS, mac=OTHER), [])
+        server.clock.advance(2)
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, FIRST)
+
+    def test_pool_empty(self) -> None:
+        """Who comes too late is not answered, and it is said what to do."""
+        server = Server()
+        for index in range(3):
+            server.obtain(BIOS, mac=mac(index))
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+        (event,) = server.told(Ignored)
+        self.assertIn("pool_count", event.reason)
+        self.assertIn("[bootpd] pool_count", event.setting)
+        self.assertEqual(server.machine().stage, Stage.REFUSED)
+
+    def test_reclaimed(self) -> None:
+        """C{reclaim = expired}: an ended lease's address goes to a new machine, and no more to the old one."""
+        server = Server(USUAL.replace("pool_count = 3", "pool_count = 1"), reclaim=True)
+        server.obtain(BIOS)
+        server.clock.advance(86401)
+        (offer,) = server.say(DISCOVER, BIOS, mac=OTHER)
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+        (nak,) = server.say(REQUEST, {**BIOS, 50: pack("!I", FIRST)})
+        self.assertEqual(nak.kind, NAK)
+        (ack,) = server.take(offer, BIOS, mac=OTHER)
+        self.assertEqual((ack.kind, ack.address), (ACK, FIRST))
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+
+    def test_wish(self) -> None:
+        """A machine that remembers an address gets it again, though the server has forgotten; if it is free."""
+        server = Server()
+        (offer,) = server.say(DISCOVER, {**BIOS, 50: pack("!I", THIRD)})
+        self.assertEqual(offer.address, THIRD)
+        (offer,) = server.say(DISCOVER, {**BIOS, 50: pack("!I", THIRD)}, mac=OTHER)
+        self.assertEqual(offer.address, FIRST)
+        (offer,) = server.say(DISCOVER, {**BIOS, 50: pack("!I", number("10.0.0.7"))}, mac=mac(3))
+        self.assertEqual(offer.address, SECOND)
+
+    def test_nak(self) -> None:
+        """A NAK is told, with its reason."""
+        server = Server()
+        (nak,) = server.say(REQUEST, {**BIOS, 50: pack("!I", number("192.168.7.7"))})
+        self.assertEqual((nak.kind, nak.to.way), (NAK, Way.BROADCAST))
+        self.assertIn("192.168.7.7", server.told(Refused)[0].reason)
+
+    def test_bootp(self) -> None:
+        """A plain BOOTP client has its address for ever."""
+        server = Server(SIMPLE)
+        (reply,) = server.say(None, {})
+        self.assertEqual((reply.kind, reply.address, reply.packet.file.rstrip(b"\0")), (0, FIRST, b"pxelinux.0"))
+        self.assertEqual(len(server.told(Leased)), 1)
+
+    def test_bootp_is_no_proof(self) -> None:
+        """A BOOTP request says nothing of whether the machine boots: C{allow_simple_dhcp = no} stays shut."""
+        server = Server()
+        self.assertEqual(server.say(None, {}), [])
+        self.assertEqual(server.say(None, {}), [])
+        self.assertEqual(server.say(DISCOVER, SYSTEM), [])
+
+    def test_inform(self) -> None:
+        """An INFORM is answered to the address that the client has."""
+        server = Server(SIMPLE)
+        (ack,) = server.say(INFORM, SYSTEM, ciaddr="10.0.0.9", source=("10.0.0.9", 68))
+        self.assertEqual((ack.kind, ack.address, ack.to.address), (ACK, 0, number("10.0.0.9")))
+        self.assertEqual(server.store.claims, [])
+
+    def test_raspberry_pi_3(self) -> None:
+        """A Pi 3 has its lease with the OFFER, sent to its hardware address, with an ARP frame behind it."""
+        server = Server(conflict_check=False)
+        (offer,) = server.say(DISCOVER, {**BIOS, 97: b"\0" + b"\x44" * 16}, flags=0x8000)
+        self.assertEqual((offer.kind, offer.to.way, offer.to.chaddr), (OFFER, Way.HARDWARE, MAC))
+        self.assertEqual(server.wire.announced, [MAC])
+        self.assertEqual([event.address for event in server.told(Leased)], [IPv4Address(FIRST)])
+        self.assertIsNotNone(server.machines.at(IPv4Address(FIRST)))
+
+    def test_boot_file_size(self) -> None:
+        """Who asks for option 13 is told the file's blocks of 512 bytes, where the size is known."""
+        asked = []
+        server = Server(size_of=lambda name, machine: asked.append((name, machine.mac)) or 5000)
+        ack = server.obtain(UEFI)
+        self.assertEqual(ack.packet.options[13], b"\0\x0a")
+        self.assertEqual(asked[0], ("grub.efi", "52:54:00:00:00:01"))
+        self.assertNotIn(13, server.obtain(BIOS, mac=OTHER).packet.options)
 
 
-class DurabilityTests(ProtocolTestCase):
-    """An ACK is a promise."""
+class CommitTests(SynchronousTestCase):
+    """An ACK is a promise: nothing leaves before it is written down."""
 
-    def test_after_commit(self) -> None:
-        """Nothing leaves before the lease is durable; not for a repeated REQUEST either, and one ACK is enough."""
-        store = SlowStore()
-        self.serve(store)
-        (offer,) = self.discover()
-        self.assertEqual(self.take(offer.yiaddr), [])
-        self.assertEqual(self.take(offer.yiaddr), [])
-        store.finish()
-        acks = [packet for packet, _ in self.wire.sent]
-        self.assertEqual([ack.options[53] for ack in acks], [b"\5"])
+    def test_waits(self) -> None:
+        """Neither the ACK nor one for a repeated REQUEST leaves before the commit; then one does."""
+        server = Server()
+        server.store.waiting = []
+        (offer,) = server.say(DISCOVER, BIOS)
+        self.assertEqual(server.take(offer, BIOS), [])
+        self.assertEqual(server.take(offer, BIOS), [])
+        self.assertEqual(server.told(Leased), [])
+        (commit,) = server.store.waiting
+        commit.callback([True])
+        self.assertEqual([sent.kind for sent in server.wire.sent], [OFFER, ACK])
+        self.assertEqual(len(server.told(Leased)), 1)
+
+    def test_release_waits_too(self) -> None:
+        """A RELEASE is told when it is durable."""
+        server = Server()
+        server.obtain(BIOS)
+        server.store.waiting = []
+        server.say(RELEASE, {}, ciaddr="10.0.0.100", to="10.0.0.1")
+        self.assertEqual(server.told(Released), [])
+        server.store.waiting[0].callback([True])
+        self.assertEqual(len(server.told(Released)), 1)
+
+    def test_broken_store(self) -> None:
+        """With the disk full nothing new is promised; what is on record is, until it ends; and it recovers."""
+        server = Server()
+        server.obtain(BIOS)
+        (offer,) = server.say(DISCOVER, BIOS, mac=OTHER)
+        server.store.broken = True
+        server.clock.advance(1000)
+        self.assertEqual(server.take(offer, BIOS, mac=OTHER), [])
+        self.assertIn("store", server.told(Ignored)[-1].reason)
+        (ack,) = server.say(REQUEST, SYSTEM, ciaddr="10.0.0.100", to="10.0.0.1")
+        self.assertEqual(ack.packet.options[51], pack("!I", 85400))
+        server.store.broken = False
+        server.clock.advance(5)
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, SECOND)
+
+    def test_void(self) -> None:
+        """Another server has given the address away: a NAK, so that the machine begins anew at once."""
+        server = Server()
+        (offer,) = server.say(DISCOVER, BIOS)
+        server.store.void = True
+        (nak,) = server.take(offer, BIOS)
+        self.assertEqual(nak.kind, NAK)
+        server.store.void = False
+        self.assertEqual(server.machines.at(IPv4Address(FIRST)), None)
 
     def test_together(self) -> None:
-        """Requests that arrive while the store writes share the next commit."""
-        store = SlowStore()
-        self.serve(store)
-        macs = [bytes.fromhex(f"52540000000{digit}") for digit in "123"]
-        offers = [self.discover(mac=mac)[0].yiaddr for mac in macs]
-        for mac, address in zip(macs, offers, strict=True):
-            self.take(address, mac=mac)
-        self.assertEqual(len(store.commits), 1)
-        store.finish()
-        self.clock.advance(0)
-        self.assertEqual(len(store.commits[0][0]), 2)
-
-    def test_full_disk(self) -> None:
-        """What cannot be kept is not promised."""
-        self.serve(FullStore())
-        (offer,) = self.discover()
-        self.assertEqual(self.take(offer.yiaddr), [])
-        self.assertNotIn(Leased, self.kinds())
+        """What arrives in one wake-up of the reactor is one commit."""
+        server = Server(conflict_check=False)
+        offers = [server.say(DISCOVER, BIOS, mac=mac(index))[0] for index in range(3)]
+        server.store.waiting = []
+        advance, server.clock.advance = server.clock.advance, lambda seconds: None
+        for index, offer in enumerate(offers):
+            server.take(offer, BIOS, mac=mac(index))
+        advance(0)
+        self.assertEqual(len(server.store.waiting), 1)
+        server.store.waiting[0].callback([True] * 3)
+        self.assertEqual([sent.kind for sent in server.wire.sent[3:]], [ACK] * 3)
 
 
-class AccessTests(ProtocolTestCase):
-    """Who may boot is asked first."""
+class ConflictTests(SynchronousTestCase):
+    """An address is asked for before it is given for the first time."""
 
-    def test_asked(self) -> None:
-        """The question says who and what for; a system's has the UUID that the firmware told."""
-        access = Access(YES)
-        self.serve(access=access)
-        (offer,) = self.discover()
-        self.take(offer.yiaddr)
-        self.discover(SYSTEM)
-        self.assertEqual([one.phase for one in access.questions], [Phase.BOOT, Phase.BOOT, Phase.SYSTEM])
-        self.assertEqual({one.uuid for one in access.questions}, {UUID})
-        self.assertEqual([one.stage_changed for one in access.questions][::2], [True, True])
+    def server(self, text: str = USUAL) -> Server:
+        """A server that has not looked ahead yet, for its probes are under way."""
+        return Server(text, conflict_check=True)
 
-    def test_refused(self) -> None:
-        """No is silence, with the reason in the event."""
-        self.serve(access=Access(Verdict(False, "not in [mac]")))
-        self.assertEqual(self.discover(), [])
-        self.assertEqual([event.reason for event in self.events if isinstance(event, Ignored)], ["not in [mac]"])
+    def test_ahead(self) -> None:
+        """Addresses found free before do not make even a new machine wait."""
+        server = self.server()
+        server.later(1)
+        self.assertEqual(server.wire.probed, [FIRST, SECOND, THIRD])
+        (offer,) = server.say(DISCOVER, BIOS)
+        self.assertEqual(offer.address, FIRST)
 
-    def test_unavailable(self) -> None:
-        """A backend without a verdict lets nobody in."""
-        self.serve(access=Access(AccessUnavailable("it is down")))
-        self.assertEqual(self.discover(), [])
+    def test_waits(self) -> None:
+        """A machine that comes before a probe has ended waits for it, with its latest question."""
+        server = self.server()
+        self.assertEqual(server.say(DISCOVER, BIOS, xid=1), [])
+        self.assertEqual(server.say(DISCOVER, BIOS, xid=2), [])
+        (offer,) = server.later(0.6)
+        self.assertEqual((offer.address, offer.packet.xid), (FIRST, 2))
 
-    def test_slow(self) -> None:
-        """A backend that does not answer in time lets nobody in, and others do not wait for it."""
-        waiting: Deferred[Verdict] = Deferred()
-        access = Access(waiting)
-        self.serve(access=access)
-        self.assertEqual(self.discover(), [])
-        access.answer = YES
-        self.assertEqual(len(self.discover(mac=OTHER)), 1)
-        self.clock.advance(5.1)
-        self.assertEqual(self.wire.sent, [])
-        self.assertIn(Ignored, self.kinds())
+    def test_occupied(self) -> None:
+        """An address at which somebody answers rests, durably, and the next one is given."""
+        server = self.server()
+        server.wire.occupied = {FIRST, SECOND}
+        server.say(DISCOVER, BIOS)
+        (offer,) = server.later(0.6)
+        self.assertEqual(offer.address, THIRD)
+        self.assertEqual([event.address for event in server.told(Conflict)], [IPv4Address(FIRST), IPv4Address(SECOND)])
+        server.clock.advance(0)
+        self.assertEqual([claim.lease.address for claim in server.store.claims], [FIRST, SECOND])
 
-    def test_one_question(self) -> None:
-        """A machine that repeats itself is asked about once, and its newest request is answered."""
-        waiting: Deferred[Verdict] = Deferred()
-        access = Access(waiting)
-        self.serve(access=access)
-        self.discover()
-        self.say(datagram(DISCOVER, BIOS, xid=77))
-        self.assertEqual(len(access.questions), 1)
-        waiting.callback(YES)
-        self.assertEqual([packet.xid for packet, _ in self.wire.sent], [77])
+    def test_all_occupied(self) -> None:
+        """Where all are in use the machine is refused, not left waiting."""
+        server = self.server()
+        server.wire.occupied = {FIRST, SECOND, THIRD}
+        server.say(DISCOVER, BIOS)
+        self.assertEqual(server.later(0.6), [])
+        self.assertEqual(len(server.told(Ignored)), 1)
 
-
-class ConflictTests(ProtocolTestCase):
-    """An address is probed before it is given for the first time."""
-
-    def test_taken(self) -> None:
-        """An address that somebody answers at is passed over, rests, and is told of."""
-        self.serve(probe=True)
-        self.wire.taken.add(number("10.0.0.100"))
-        (offer,) = self.discover()
-        self.assertEqual(offer.yiaddr, number("10.0.0.101"))
-        self.assertIn(Conflict, self.kinds())
+    def test_many_at_once(self) -> None:
+        """Fifty new machines wait for one probe's time, not for fifty, and each gets an address of its own."""
+        server = self.server(USUAL.replace("pool_count = 3", "pool_count = 60"))
+        for index in range(50):
+            server.say(DISCOVER, BIOS, mac=mac(index))
+        offers = [sent.address for sent in (*server.wire.sent, *server.later(0.6))]
+        self.assertEqual(len(set(offers)), 50)
 
     def test_known_machine(self) -> None:
-        """A machine that has its address is never kept waiting by a probe."""
-        self.serve(probe=True)
-        (offer,) = self.discover()
-        self.take(offer.yiaddr)
-        self.wire.probed.clear()
-        self.discover()
-        self.assertNotIn(offer.yiaddr, self.wire.probed)
+        """A machine that has had an address is never delayed."""
+        server = self.server()
+        server.later(1)
+        server.obtain(BIOS)
+        server.clock.advance(10_000)
+        self.assertEqual(len(server.say(DISCOVER, BIOS)), 1)
+
+    def test_stale(self) -> None:
+        """What was found free long ago is asked for again."""
+        server = self.server()
+        server.later(1)
+        server.clock.advance(1000)
+        server.wire.occupied = {FIRST}
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+        (offer,) = server.later(0.6)
+        self.assertEqual(offer.address, SECOND)
+
+    def test_cannot_be_asked(self) -> None:
+        """Where the network cannot be asked, addresses are given unasked."""
+        server = Server(conflict_check=False)
+        server.wire.probes = False
+        self.assertEqual(server.obtain(BIOS).address, FIRST)
+
+    def test_wish(self) -> None:
+        """The address that a machine asks for is asked for too."""
+        server = self.server()
+        server.later(1)
+        server.wire.occupied = {THIRD}
+        self.assertEqual(server.say(DISCOVER, {**BIOS, 50: pack("!I", THIRD)}), [])
+        (offer,) = server.later(0.6)
+        self.assertEqual(offer.address, FIRST)
+
+
+class FixedAddressTests(SynchronousTestCase):
+    """C{[static_dhcp]} beside leases that were there before."""
+
+    def test_in_use(self) -> None:
+        """While another machine still has the address, its owner gets one of the pool; then its own."""
+        server = Server(extra="[static_dhcp]\n52-54-00-00-00-01 = 10.0.0.50\n")
+        other = Server(SIMPLE).obtain(SYSTEM, mac=OTHER)
+        self.assertEqual(other.address, FIRST)
+        lease = server.obtain(BIOS, mac=OTHER)
+        moved = Server(extra="[static_dhcp]\n52-54-00-00-00-01 = 10.0.0.100\n")
+        for claim in server.store.claims:
+            moved.table.record(claim.lease)
+        self.assertEqual(moved.obtain(BIOS).address, SECOND)
+        (nak,) = moved.say(REQUEST, {}, ciaddr="10.0.0.100", mac=OTHER, to="10.0.0.1")
+        self.assertEqual((nak.kind, lease.address), (NAK, FIRST))
+        moved.clock.advance(86401)
+        self.assertEqual(moved.obtain(BIOS).address, FIRST)
+
+    def test_declined(self) -> None:
+        """A fixed address that somebody else uses rests like any other; no endless NAKs."""
+        server = Server(extra="[static_dhcp]\n52-54-00-00-00-01 = 10.0.0.50\n")
+        fixed = server.obtain(BIOS).address
+        server.say(DECLINE, {50: pack("!I", fixed)})
+        self.assertEqual((fixed, server.obtain(BIOS).address), (number("10.0.0.50"), FIRST))
+
+
+class AccessTests(SynchronousTestCase):
+    """The access backends are asked first, and nobody waits for another's verdict."""
+
+    def test_denied(self) -> None:
+        """A refusal is silence; event and setting say why."""
+        server = Server(access=Access(Verdict(False, "not in [mac]", "x.ini:3: [mac]")))
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+        (event,) = server.told(Ignored)
+        self.assertEqual((event.reason, event.setting), ("not in [mac]", "x.ini:3: [mac]"))
+
+    def test_named(self) -> None:
+        """Host name and boot file that the backend names are handed out."""
+        server = Server(access=Access(*[Verdict(True, "", hostname="node7", boot_file="seven.0")] * 2))
+        ack = server.obtain(BIOS)
+        self.assertEqual((ack.file, ack.packet.options[12]), (b"seven.0", b"node7"))
+        self.assertEqual(server.machine().boot_file, "seven.0")
+
+    def test_slow(self) -> None:
+        """While a verdict is awaited others are served; the machine's latest question is answered, once."""
+        waiting: Deferred[Verdict] = Deferred()
+        access = Access(waiting)
+        server = Server(access=access)
+        self.assertEqual(server.say(DISCOVER, BIOS, xid=1), [])
+        self.assertEqual(server.say(DISCOVER, BIOS, xid=2), [])
+        self.assertEqual(len(server.say(DISCOVER, BIOS, mac=OTHER)), 1)
+        waiting.callback(Verdict(True, ""))
+        self.assertEqual([sent.packet.xid for sent in server.wire.sent[1:]], [2])
+        self.assertEqual(len(access.questions), 2)
+
+    def test_silent(self) -> None:
+        """No word in time is a refusal."""
+        server = Server(access=Access(Deferred()), access_timeout=3.0)
+        server.say(DISCOVER, BIOS)
+        self.assertEqual(server.later(3), [])
+        self.assertIn("no answer within 3 s", server.told(Ignored)[0].reason)
+        self.assertEqual(len(server.say(DISCOVER, BIOS)), 1)
+
+    def test_unavailable(self) -> None:
+        """A backend that cannot say, at once or later, refuses."""
+        later: Deferred[Verdict] = Deferred()
+        server = Server(access=Access(AccessUnavailable("no route"), later))
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+        server.say(DISCOVER, BIOS)
+        later.errback(AccessUnavailable("503"))
+        self.assertEqual(server.wire.sent, [])
+        self.assertEqual(
+            ["no route" in event.reason or "503" in event.reason for event in server.told(Ignored)], [True] * 2
+        )
+
+    def test_broken(self) -> None:
+        """A backend that breaks keeps the door shut, and its failure is logged."""
+        server = Server(access=Access(ZeroDivisionError("oops")))
+        self.assertEqual(server.say(DISCOVER, BIOS), [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIn("oops", server.told(Ignored)[0].reason)
+
+    def test_too_many(self) -> None:
+        """So many questions at once and no more; the rest may try again."""
+        access = Access(*(Deferred() for _ in range(10)))
+        server = Server(access=access, questions=4)
+        for index in range(10):
+            server.say(DISCOVER, BIOS, mac=mac(index))
+        self.assertEqual(len(access.questions), 4)
+        self.assertEqual(len(server.told(Ignored)), 6)
+
+    def test_phases(self) -> None:
+        """A verdict on booting does not let the system in, not even while it is awaited."""
+        waiting: Deferred[Verdict] = Deferred()
+        access = Access(waiting, Verdict(False, "no systems"))
+        server = Server(SIMPLE, access=access)
+        server.say(DISCOVER, BIOS)
+        server.say(DISCOVER, SYSTEM)
+        waiting.callback(Verdict(True, ""))
+        self.assertEqual([sent.file for sent in server.wire.sent], [b"pxelinux.0"])
+        self.assertEqual([question.phase for question in access.questions], [Phase.BOOT, Phase.SYSTEM])
+
+    def test_stage_changed(self) -> None:
+        """A backend is told when a machine goes from booting to its system and back."""
+        access = Access()
+        server = Server(access=access)
+        for options in (BIOS, SYSTEM, BIOS):
+            server.obtain(options)
+        self.assertEqual([question.stage_changed for question in access.questions], [True, False] * 3)
+
+    def test_uuid_remembered(self) -> None:
+        """The UUID of the boot phase is asked about in the system's phase, which does not repeat it."""
+        access = Access()
+        server = Server(access=access)
+        server.obtain(BIOS)
+        server.obtain(SYSTEM)
+        self.assertEqual({question.uuid for question in access.questions}, {UUID})
+
+    def test_uuid_on_record(self) -> None:
+        """Also when only the lease remembers it."""
+        server = Server()
+        server.obtain(BIOS)
+        access = Access()
+        again = Server(access=access)
+        again.table.record(server.store.claims[0].lease)
+        again.say(DISCOVER, SYSTEM)
+        self.assertEqual(access.questions[0].uuid, UUID)
+
+    def test_host(self) -> None:
+        """C{[host] allow} decides by itself, and no backend is asked."""
+        access = Access()
+        server = Server(extra="[host 52-54-00-00-00-01]\nallow = yes\n", access=access)
+        self.assertEqual(len(server.say(DISCOVER, BIOS)), 1)
+        self.assertEqual(access.questions, [])
+
+    def test_giving_back_is_free(self) -> None:
+        """Whoever was refused meanwhile may still give its address back."""
+        access = Access(Verdict(True, ""), Verdict(True, ""))
+        server = Server(access=access)
+        server.obtain(BIOS)
+        server.say(RELEASE, {}, ciaddr="10.0.0.100", to="10.0.0.1")
+        self.assertEqual((len(server.told(Released)), len(access.questions)), (1, 2))
+
+
+class FormTests(SynchronousTestCase):
+    """Firmware that ignores an answer is told in another way."""
+
+    def form(self, sent: Sent) -> tuple[bool, bool]:
+        """Whether it has options 60 and 43."""
+        return 60 in sent.packet.options, 43 in sent.packet.options
+
+    def test_again(self) -> None:
+        """The same DISCOVER again: the next form; after the last the first; the REQUEST is answered in the last one."""
+        server = Server()
+        forms = []
+        for pause in (0, 4, 8, 16):
+            server.clock.advance(pause)
+            (offer,) = server.say(DISCOVER, UEFI)
+            forms.append(self.form(offer))
+        self.assertEqual(forms, [(False, False), (True, True), (True, False), (False, False)])
+
+    def test_copies(self) -> None:
+        """A copy that comes by another way is not the same question again."""
+        server = Server()
+        server.say(DISCOVER, UEFI)
+        (offer,) = server.say(DISCOVER, UEFI)
+        self.assertEqual(self.form(offer), (False, False))
+
+    def test_learnt(self) -> None:
+        """The form that was taken is remembered, for this machine's ACK and for the next machine of its make."""
+        server = Server()
+        server.say(DISCOVER, UEFI)
+        server.clock.advance(4)
+        (offer,) = server.say(DISCOVER, UEFI)
+        (ack,) = server.take(offer, UEFI)
+        self.assertEqual((self.form(offer), self.form(ack)), ((True, True), (True, True)))
+        (sister,) = server.say(DISCOVER, UEFI, mac=OTHER)
+        self.assertEqual(self.form(sister), (True, True))
+        (stranger,) = server.say(DISCOVER, UEFI, mac=mac(1))
+        self.assertEqual(self.form(stranger), (False, False))
+
+    def test_one_form(self) -> None:
+        """iPXE and HTTP boot have one form only."""
+        for options in (IPXE, UEFI_HTTP):
+            server = Server()
+            (first,) = server.say(DISCOVER, options)
+            server.clock.advance(4)
+            (second,) = server.say(DISCOVER, options)
+            self.assertEqual(first.packet.options, second.packet.options)
+
+
+class LoopTests(SynchronousTestCase):
+    """iPXE that loads itself again and again."""
+
+    NO_SCRIPT = USUAL.replace("ipxe = http://10.0.0.1/boot.ipxe\n", "").replace("pxelinux.0", "undionly.kpxe")
+
+    def test_broken(self) -> None:
+        """The fifth time in a row is refused, and it is said which line is missing; later it may try again."""
+        server = Server(self.NO_SCRIPT)
+        for _ in range(4):
+            self.assertEqual(server.obtain(IPXE).file, b"undionly.kpxe")
+            server.clock.advance(5)
+        self.assertEqual(server.say(DISCOVER, IPXE), [])
+        self.assertIn("ipxe = SCRIPT", server.told(Ignored)[0].reason)
+        server.clock.advance(60)
+        self.assertEqual(len(server.say(DISCOVER, IPXE)), 1)
+
+    def test_restarts(self) -> None:
+        """A machine that is switched on every minute is in no loop, nor one that has a script."""
+        server = Server(self.NO_SCRIPT)
+        for _ in range(10):
+            server.obtain(IPXE)
+            server.clock.advance(60)
+        server = Server()
+        for _ in range(10):
+            server.obtain(IPXE)
+            server.clock.advance(5)
+
+
+class ProxyTests(SynchronousTestCase):
+    """C{mode = proxy}."""
+
+    def test_uefi(self) -> None:
+        """Two offers without an address, broadcast; the address is learnt from the REQUEST to the other server."""
+        server = Server(PROXY)
+        offers = server.say(DISCOVER, UEFI)
+        self.assertEqual(
+            [(sent.address, 43 in sent.packet.options, 60 in sent.packet.options) for sent in offers],
+            [(0, True, True), (0, False, True)],
+        )
+        self.assertEqual([sent.to.way for sent in offers], [Way.BROADCAST] * 2)
+        self.assertEqual(server.say(REQUEST, {**UEFI, 50: pack("!I", number("10.0.0.77")), 54: b"\x0a\0\0\x03"}), [])
+        self.assertIs(server.machines.at(IPv4Address("10.0.0.77")), server.machine())
+        self.assertEqual(server.told(Ignored), [])
+
+    def test_boot_server(self) -> None:
+        """Port 4011 answers to the port that the client asked from, and it is told."""
+        server = Server(PROXY)
+        (ack,) = server.say(REQUEST, UEFI, ciaddr="10.0.0.77", port=4011, to="10.0.0.1", source=("10.0.0.77", 4011))
+        self.assertEqual((ack.kind, ack.address, ack.file, ack.port), (ACK, 0, b"grub.efi", 4011))
+        self.assertEqual((ack.to.way, ack.to.address, ack.to.port), (Way.ROUTED, number("10.0.0.77"), 4011))
+        self.assertEqual([event.boot_file for event in server.told(Offered)], ["grub.efi"])
+        self.assertIs(server.machines.at(IPv4Address("10.0.0.77")), server.machine())
+
+    def test_systems(self) -> None:
+        """Machines that do not boot leave no trace; the system of one that did is known by its address."""
+        server = Server(PROXY)
+        taking = {**SYSTEM, 50: pack("!I", number("10.0.0.78")), 54: b"\x0a\0\0\x03"}
+        for kind, options in ((DISCOVER, SYSTEM), (REQUEST, taking), (None, {})):
+            self.assertEqual(server.say(kind, options), [])
+        self.assertEqual((len(server.machines), server.events), (0, []))
+        server.say(DISCOVER, UEFI)
+        server.say(REQUEST, taking)
+        self.assertIs(server.machines.at(IPv4Address("10.0.0.78")), server.machine())
+
+    def test_refused(self) -> None:
+        """The address of a machine that is refused is not learnt."""
+        server = Server(PROXY, access=Access(*[Verdict(False, "no")] * 2))
+        server.say(DISCOVER, UEFI)
+        server.say(REQUEST, {**UEFI, 50: pack("!I", number("10.0.0.77")), 54: b"\x0a\0\0\x03"})
+        self.assertIsNone(server.machines.at(IPv4Address("10.0.0.77")))
+
+    def test_never_an_address(self) -> None:
+        """Nothing is ever written down."""
+        server = Server(PROXY)
+        for options in (BIOS, UEFI, UEFI_HTTP, IPXE):
+            server.say(DISCOVER, options)
+        self.assertEqual({sent.address for sent in server.wire.sent}, {0})
+        self.assertEqual(server.store.claims, [])
+
+
+class RelayTests(SynchronousTestCase):
+    """Networks behind relay agents."""
+
+    FAR = "[subnet 10.20.0.0/16]\npool_start = 10.20.0.10\n"
+
+    def test_relayed(self) -> None:
+        """Everything goes to the relay's port 67, and the relay is the router where no other is configured."""
+        server = Server(extra=self.FAR)
+        ack = server.obtain(BIOS, giaddr="10.20.0.1", to="10.0.0.1", source=("10.20.0.1", 67))
+        self.assertEqual((ack.address, ack.packet.options[3]), (number("10.20.0.10"), b"\x0a\x14\0\1"))
+        self.assertEqual((ack.to.address, ack.to.port), (number("10.20.0.1"), 67))
+
+    def test_renewal(self) -> None:
+        """A machine behind a relay renews its lease with the server itself."""
+        server = Server(extra=self.FAR)
+        server.obtain(BIOS, giaddr="10.20.0.1", to="10.0.0.1")
+        (ack,) = server.say(REQUEST, {}, ciaddr="10.20.0.10", to="10.0.0.1", source=("10.20.0.10", 68))
+        self.assertEqual((ack.kind, ack.to.address, ack.to.port), (ACK, number("10.20.0.10"), 68))
+
+    def test_moved(self) -> None:
+        """An offer of one network is not made in another, where the machine asks a moment later."""
+        server = Server(extra=self.FAR)
+        server.say(DISCOVER, BIOS)
+        (offer,) = server.say(DISCOVER, BIOS, giaddr="10.20.0.1")
+        self.assertEqual(offer.address, number("10.20.0.10"))
+
+
+class HostileTests(SynchronousTestCase):
+    """What strangers send."""
+
+    def test_malformed(self) -> None:
+        """Bad datagrams cost a few log lines, and nothing else."""
+        lines: list[str] = []
+
+        def observer(event: dict[str, object]) -> None:
+            lines.append(str(event.get("log_format")))
+
+        server = Server()
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for _ in range(100):
+            server.dhcp.received(b"x" * 30, ("10.0.0.66", 68), 0xFFFFFFFF, 2)
+        self.assertEqual(len([line for line in lines if "no request" in line]), 5)
+        self.assertEqual((server.wire.sent, len(server.machines)), ([], 0))
+
+    def test_foreign_interface(self) -> None:
+        """What comes in on an interface that is not served leaves no trace."""
+        server = Server()
+        self.assertEqual(server.say(DISCOVER, BIOS, interface=3), [])
+        self.assertEqual((server.events, len(server.machines)), ([], 0))
+
+    def test_flood(self) -> None:
+        """Five thousand invented machines take what is free for a minute; a known one is served all the while."""
+        server = Server(USUAL.replace("pool_count = 3", "pool_count = 100"), offers=64, machines=100)
+        server.obtain(BIOS)
+        for index in range(5000):
+            server.say(DISCOVER, BIOS, mac=mac(index))
+        self.assertEqual(server.obtain(BIOS).address, FIRST)
+        self.assertLessEqual(len(server.machines), 100)
+        server.clock.advance(61)
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).kind, ACK)
+
+    def test_flood_of_waiting(self) -> None:
+        """The same where each address is asked for first."""
+        server = Server(USUAL.replace("pool_count = 3", "pool_end = 10.0.0.250"), conflict_check=True)
+        for index in range(3000):
+            server.say(DISCOVER, BIOS, mac=mac(index))
+        server.later(2)
+        server.clock.advance(400)
+        server.say(DISCOVER, BIOS)
+        self.assertEqual(len(server.later(1)), 1)
+
+    @given(st.binary(max_size=600), st.sampled_from([67, 4011]), st.booleans())
+    def test_anything(self, data: bytes, port: int, proxy: bool) -> None:
+        """No bytes break it."""
+        server = Server(PROXY if proxy else SIMPLE)
+        server.dhcp.received(data, ("10.0.0.66", 68), 0xFFFFFFFF, 2, port)
+        server.clock.advance(0)
