@@ -198,7 +198,7 @@ class PluginTests(ReadTestCase):
     def test_not_installed(self) -> None:
         """Without the plugin both the word and the section are mistakes."""
         there = "bootfile, bootpd, buggy_clients, cache, filters, host MAC, http, httpd, leases, limits, logger, mac, "
-        there += "static_dhcp, status, subnet A.B.C.D/N, templates, tftpd, uuid"
+        there += "static_dhcp, status, subnet A.B.C.D/N, templates, tftpd, uuid, webhook"
         self.assertEqual(
             self.mistakes(BASE + "access = ldap\n[ldap]"),
             (
@@ -285,7 +285,7 @@ class OriginalTests(ReadTestCase):
 
     def test_warnings(self) -> None:
         """It hears which of its sections decide nothing."""
-        self.assertEqual([warning.split(": ")[1] for warning in read(ORIGINAL).warnings], ["[mac]", "[http]"])
+        self.assertEqual([warning.split(": ")[1] for warning in read(ORIGINAL).warnings], ["[http]"])
 
 
 class MistakeTests(ReadTestCase):

@@ -22,10 +22,11 @@ class RouteTests(SynchronousTestCase):
 
     def test_relay(self) -> None:
         """Through a relay: to giaddr, to a server's port; a NAK too, whatever else the request says."""
-        rows = [request(DISCOVER, BIOS, giaddr="10.77.0.2"), request(REQUEST, {}, giaddr="10.77.0.2", ciaddr="10.0.0.9")]
+        relay = "10.77.0.2"
+        rows = [request(DISCOVER, BIOS, giaddr=relay), request(REQUEST, {}, giaddr=relay, ciaddr="10.0.0.9")]
         for asked in rows:
             for reply in (OFFER, NAK):
-                self.assertEqual(route(asked, reply), Destination(Way.ROUTED, number("10.77.0.2"), 67))
+                self.assertEqual(route(asked, reply), Destination(Way.ROUTED, number(relay), 67))
 
     def test_has_address(self) -> None:
         """A client that has its address gets the reply there, even if it sets the broadcast flag."""
