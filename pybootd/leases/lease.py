@@ -50,7 +50,10 @@ class Claim:
 
     lease: Lease
     fresh: bool
-    """The address was not this machine's before: a shared store must make sure it is free."""
+    """The address was not this machine's before."""
+
+    owner: bytes = b""
+    """Whose the address was, where the lease does not say it: the machine that declines it."""
 
 
 @frozen
@@ -62,3 +65,8 @@ class Allotment:
 
     leases: Sequence[Lease] = ()
     """What the store knows of addresses in them, and this server perhaps does not; the oldest first."""
+
+
+def slice_size(count: int) -> int:
+    """How many addresses of a pool of C{count} one of several servers takes hold of at a time."""
+    return max(1, min(256, count // 8))

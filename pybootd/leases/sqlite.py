@@ -14,7 +14,7 @@ import os
 import pwd
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -27,7 +27,8 @@ from zope.interface import implementer
 
 from pybootd.errors import StoreError, StoreInUse
 from pybootd.interfaces import ILeaseStore
-from pybootd.leases.lease import Allotment, Claim, Lease, State
+from pybootd.leases.lease import Allotment, Claim, Lease
+from pybootd.leases.record import readable, row_of
 
 VERSION = 1
 
@@ -98,7 +99,7 @@ class SqliteStore:
             self.path.stat()
             database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)
             try:
-                return tuple(self._latest(database))
+                return tuple(readable(database.execute(SELECT), self.path))
             finally:
                 database.close()
         except (sqlite3.Error, OSError) as error:
@@ -160,7 +161,7 @@ class SqliteStore:
             )
         database.execute(SCHEMA)
         database.execute(f"PRAGMA user_version = {VERSION}")
-        leases = tuple(self._latest(database))
+        leases = tuple(readable(database.execute(SELECT), self.path))
         (self._rows,) = database.execute("SELECT count(*) FROM leases").fetchone()
         if self._rows > 2 * len(leases) + 1000:
             self._compact(database)
@@ -181,13 +182,6 @@ class SqliteStore:
     def _identity(self) -> tuple[int, int]:
         status = self.path.stat()
         return status.st_dev, status.st_ino
-
-    def _latest(self, database: sqlite3.Connection) -> Iterator[Lease]:
-        for row in database.execute(SELECT):
-            try:
-                yield lease_of(row)
-            except ValueError as error:
-                self.log.error("{path}: a damaged record is left out: {error}", path=self.path, error=error)
 
     def _compact(self, database: sqlite3.Connection) -> None:
         database.execute(DROP)
@@ -258,36 +252,3 @@ def _user() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         return str(os.geteuid())
-
-
-STATES = {int(state): state for state in State}
-
-
-def row_of(lease: Lease) -> tuple[int, bytes, int, float, bytes, bytes]:
-    """A lease as it is written."""
-    hostname = lease.hostname.encode("utf-8", "replace")
-    return lease.address, lease.key, int(lease.state), lease.expires, lease.uuid, hostname
-
-
-def lease_of(row: Sequence[Any]) -> Lease:
-    """
-    A lease as it was read.
-
-    @raise ValueError: it is none.
-    """
-    address, key, state, expires, uuid, hostname = row
-    sound = (
-        isinstance(address, int)
-        and 0 < address < 1 << 32
-        and isinstance(key, bytes)
-        and len(key) < 256
-        and state in STATES
-        and isinstance(expires, float)
-        and expires == expires
-        and isinstance(uuid, bytes)
-        and len(uuid) < 256
-        and isinstance(hostname, bytes)
-    )
-    if not sound:
-        raise ValueError(f"{row!r:.200}")
-    return Lease(address, key, STATES[state], expires, uuid, hostname.decode("utf-8", "replace"))
