@@ -225,7 +225,7 @@ def _decline(situation: Situation) -> Decision:
         return situation.silent(f"it declines {dotted(address)}, which is not its own")
     rest = Lease(address, b"", State.DECLINED, situation.facts.now + REST_SECONDS)
     situation.note("address", f"{dotted(address)} rests")
-    return situation.answered(claim=Claim(rest, fresh=False), release=True)
+    return situation.answered(claim=Claim(rest, fresh=False, owner=situation.key), release=True)
 
 
 def _release(situation: Situation) -> Decision:
