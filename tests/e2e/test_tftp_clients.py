@@ -1,131 +1,256 @@
-"""TFTP with clients that we did not write: atftp, tftp-hpa, busybox and curl."""
+"""TFTP with the clients that people have: atftp, tftp-hpa, BusyBox, curl; and what no ordinary client does."""
 
 from __future__ import annotations
 
 import hashlib
-import random
+import json
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.e2e.support.case import EndToEndTestCase
+from tests.e2e.support.lab import until
 from tests.e2e.support.servers import Pybootd
 
-SERVER = "10.77.0.1"
-SIZES = (0, 1, 511, 512, 513, 1024, 1468 * 7, 1468 * 7 + 1, 300_000)
-ROLLOVER = 65536 * 512 + 700
-"""Bytes: with blocks of 512 the 16 bits of a block number are passed."""
+SIZES = (0, 1, 511, 512, 513, 1468, 1468 * 7, 1_000_000)
+PAST_ROLLOVER = 40_000_000
+"""Bytes: 78125 blocks of 512."""
+
+Get = Callable[[str, str, Path], Sequence[str | Path]]
+
+GET: dict[str, Get] = {
+    "atftp": lambda server, name, to: ("atftp", "--get", "-r", name, "-l", to, server),
+    "atftp, blocks of 1468": lambda server, name, to: (
+        *("atftp", "--option", "blksize 1468", "--option", "tsize 0"),
+        *("--get", "-r", name, "-l", to, server),
+    ),
+    "atftp, windows": lambda server, name, to: (
+        *("atftp", "--option", "blksize 1428", "--option", "windowsize 16"),
+        *("--get", "-r", name, "-l", to, server),
+    ),
+    "tftp-hpa": lambda server, name, to: ("tftp", "-m", "binary", server, "-c", "get", name, to),
+    "BusyBox": lambda server, name, to: ("busybox", "tftp", "-g", "-r", name, "-l", to, server),
+    "BusyBox, blocks of 1428": lambda server, name, to: (
+        *("busybox", "tftp", "-b", "1428", "-g", "-r", name, "-l", to, server),
+    ),
+    "curl": lambda server, name, to: ("curl", "-sS", "-o", to, f"tftp://{server}/{name}"),
+    "curl, blocks of 1400": lambda server, name, to: (
+        *("curl", "-sS", "--tftp-blksize", "1400", "-o", to, f"tftp://{server}/{name}"),
+    ),
+    "curl, no options": lambda server, name, to: (
+        *("curl", "-sS", "--tftp-no-options", "-o", to, f"tftp://{server}/{name}"),
+    ),
+}
+
+PUT: dict[str, Get] = {
+    "atftp": lambda server, name, source: ("atftp", "--put", "-r", name, "-l", source, server),
+    "tftp-hpa": lambda server, name, source: ("tftp", "-m", "binary", server, "-c", "put", source, name),
+    "BusyBox": lambda server, name, source: ("busybox", "tftp", "-p", "-r", name, "-l", source, server),
+    "curl": lambda server, name, source: ("curl", "-sS", "-T", source, f"tftp://{server}/{name}"),
+}
 
 
-class ClientTests(EndToEndTestCase):
-    """Each client gets each file whole."""
+class TftpTestCase(EndToEndTestCase):
+    """A daemon that serves TFTP only, and a host beside it."""
 
-    needs = ("atftp", "tftp", "busybox", "curl", "tshark")
+    needs = ("atftp", "tftp", "busybox", "curl")
 
     def setUp(self) -> None:
+        """Build both."""
         super().setUp()
-        directory = self.lab.directory("daemon")
-        self.root = directory / "root"
-        self.root.mkdir()
-        self.client = self.lab.segment.host("10.77.0.9/24")
+        self.root = self.lab.directory("root")
+        self.directory = self.lab.directory("daemon")
+        self.client = self.lab.segment.host("10.77.0.50/24")
         self.place = self.lab.directory("client")
 
-    def serve(self, **options: object) -> None:
-        """Start a TFTP server, and nothing else."""
-        tftpd = {"root": "./root", **options}
-        self.pybootd = Pybootd(self.lab.server, self.root.parent, {"tftpd": tftpd}, "-t", ports=[("udp", 69)])
+    def serve(self, **tftpd: object) -> None:
+        """Start the daemon; C{tftpd} is further options of that section."""
+        configuration = {"tftpd": {"root": self.root, **tftpd}}
+        self.pybootd = Pybootd(self.lab.server, self.directory, configuration, "-t", ports=[("udp", 69)])
 
-    def file(self, name: str, size: int) -> bytes:
-        """A file of the server's; its bytes."""
-        data = random.Random(size).randbytes(size)
-        (self.root / name).write_bytes(data)
-        return data
+    def write(self, size: int) -> str:
+        """A file of that size with something to tell apart at each place."""
+        name = f"file{size}"
+        pieces = (hashlib.sha256(b"%d" % at).digest() for at in range(0, size, 32))
+        (self.root / name).write_bytes(b"".join(pieces)[:size])
+        return name
 
-    def check(self, data: bytes, *command: str | Path, timeout: float = 60) -> None:
-        """The command leaves the file C{got} in the client's directory."""
-        got = self.place / "got"
-        got.unlink(missing_ok=True)
-        self.client.run(*command, directory=self.place, timeout=timeout)
-        self.assertEqual(hashlib.sha256(got.read_bytes()).hexdigest(), hashlib.sha256(data).hexdigest(), command)
+    def fetch(self, client: str, name: str, *, server: str = "10.77.0.1", timeout: float = 60) -> None:
+        """Fetch a file, which must arrive whole."""
+        to = self.place / "fetched"
+        to.unlink(missing_ok=True)
+        done = self.client.run(*GET[client](server, name, to), timeout=timeout, directory=self.place)
+        self.assertTrue(to.exists(), f"{client}: {name}: {done.stdout}{done.stderr}")
+        whole = to.read_bytes() == (self.root / name).read_bytes()
+        self.assertTrue(whole, f"{client}: {name}: {to.stat().st_size} bytes, others than there are")
 
-    def all_sizes(self, *command: str, least: int = 0) -> None:
-        """The command with C{NAME} for the file's name, for files of all sizes from C{least} on."""
-        for size in (size for size in SIZES if size >= least):
-            data = self.file(f"file-{size}", size)
-            self.check(data, *(word.replace("NAME", f"file-{size}") for word in command))
+    def script(self, text: str) -> object:
+        """Run a Python script on the client's host; what it prints is read as JSON."""
+        prelude = (
+            "import json, socket, time\n"
+            "def sock(address='10.77.0.50', port=0):\n"
+            "    s = socket.socket(type=socket.SOCK_DGRAM); s.bind((address, port)); s.settimeout(2); return s\n"
+            "def hear(s):\n"
+            "    try:\n"
+            "        data, source = s.recvfrom(65536)\n"
+            "    except TimeoutError:\n"
+            "        return None, None\n"
+            "    return data, source\n"
+        )
+        done = self.client.run(sys.executable, "-c", prelude + text, timeout=60)
+        return json.loads(done.stdout)
 
-    def test_atftp(self) -> None:
-        """atftp: plain, with large blocks, with windows, with all options."""
+
+class DownloadTests(TftpTestCase):
+    """Files out."""
+
+    def test_sizes(self) -> None:
+        """Every client gets files of every size, around blocks and empty ones."""
         self.serve()
-        get = ("atftp", "--get", "-r", "NAME", "-l", "got")
-        for options in (
-            (),
-            ("blksize 1468",),
-            ("windowsize 8",),
-            ("blksize 1024", "windowsize 16", "tsize 0", "timeout 3"),
-        ):
-            words = [word for option in options for word in ("--option", option)]
-            self.all_sizes(*get, *words, SERVER)
-
-    def test_hpa(self) -> None:
-        """tftp-hpa, in octet mode."""
-        self.serve()
-        self.all_sizes("sh", "-c", f"tftp -m binary {SERVER} -c get NAME got")
-
-    def test_busybox(self) -> None:
-        """busybox, with and without blksize."""
-        self.serve()
-        self.all_sizes("busybox", "tftp", "-g", "-r", "NAME", "-l", "got", SERVER)
-        self.all_sizes("busybox", "tftp", "-g", "-b", "1428", "-r", "NAME", "-l", "got", SERVER)
-
-    def test_curl(self) -> None:
-        """curl, with its options (where it takes a tsize of 0 for an error) and without any."""
-        self.serve()
-        self.all_sizes("curl", "-s", "-o", "got", f"tftp://{SERVER}/NAME", least=1)
-        self.all_sizes("curl", "-s", "--tftp-no-options", "-o", "got", f"tftp://{SERVER}/NAME")
-        self.all_sizes("curl", "-s", "--tftp-blksize", "1400", "-o", "got", f"tftp://{SERVER}/NAME", least=1)
-
-    def test_netascii(self) -> None:
-        """A text in netascii comes back as it was, line ends and all."""
-        self.serve()
-        text = b"one\ntwo\r\nthree\rfour\n" * 300
-        (self.root / "text").write_bytes(text)
-        self.check(text, "sh", "-c", f"tftp -m ascii {SERVER} -c get text got")
+        names = [self.write(size) for size in SIZES]
+        for client in GET:
+            for name in names:
+                if name == "file0" and client.startswith("curl"):
+                    continue  # curl makes no file of nothing
+                self.fetch(client, name)
+        until(lambda: "10.77.0.50 has file513: 513 bytes by TFTP" in self.pybootd.log, 5, "the log tells of it")
 
     def test_rollover(self) -> None:
-        """A file of more than 65535 blocks, lockstep and in windows: the numbers go on at 0."""
+        """More than 65535 blocks, with each client's own idea of them."""
         self.serve()
-        data = self.file("large", ROLLOVER)
-        self.check(data, "atftp", "--get", "-r", "large", "-l", "got", SERVER, timeout=120)
-        self.check(data, "atftp", "--get", "--option", "windowsize 32", "-r", "large", "-l", "got", SERVER, timeout=120)
+        name = self.write(PAST_ROLLOVER)
+        for client in ("atftp", "tftp-hpa", "BusyBox", "curl, no options", "atftp, windows"):
+            self.fetch(client, name, timeout=120)
 
     def test_single_port(self) -> None:
-        """C{single_port = yes}: everything comes from port 69."""
+        """With single_port everything comes from port 69, and every client is content with it."""
         self.serve(single_port=True)
-        self.all_sizes("curl", "-s", "-o", "got", f"tftp://{SERVER}/NAME", least=1)
-        data = self.file("windows", 200_000)
-        self.check(data, "atftp", "--get", "--option", "windowsize 8", "-r", "windows", "-l", "got", SERVER)
+        names = [self.write(size) for size in (1, 512, 1_000_000)]
+        for client in GET:
+            for name in names:
+                self.fetch(client, name)
+        answer = self.script(
+            "s = sock(); s.sendto(b'\\0\\1file1\\0octet\\0', ('10.77.0.1', 69)); data, source = hear(s)\n"
+            "s.sendto(b'\\0\\4\\0\\1', source); print(json.dumps([data.hex(), source]))"
+        )
+        self.assertEqual(answer[1], ["10.77.0.1", 69])
+
+    def test_netascii(self) -> None:
+        """A Unix text becomes netascii on the wire, and a text again at the client."""
+        self.serve()
+        (self.root / "text").write_text("one\ntwo\n" * 500)
+        to = self.place / "text"
+        self.client.run("tftp", "-m", "netascii", "10.77.0.1", "-c", "get", "text", to)
+        self.assertEqual(to.read_text(), "one\ntwo\n" * 500)
 
     def test_missing(self) -> None:
-        """What is not there is error 1 at once; curl calls it 68."""
+        """Each client says at once that there is no such file."""
         self.serve()
-        done = self.client.run("curl", "-s", f"tftp://{SERVER}/nothing", check=False, timeout=5)
-        self.assertEqual(done.returncode, 68)
+        for client in ("atftp", "tftp-hpa", "BusyBox", "curl"):
+            done = self.client.run(*GET[client]("10.77.0.1", "nothing", self.place / "x"), check=False, timeout=5)
+            self.assertRegex((done.stdout + done.stderr).lower(), r"no such file|not found|curl: \(68\)", client)
 
-    def test_read_only(self) -> None:
-        """A write is refused with error 2, and nothing is left behind; curl calls it 69."""
+    def test_paths(self) -> None:
+        """Firmware's ways of writing a path lead to the file; ways out of the root lead nowhere."""
         self.serve()
-        (self.place / "up").write_text("x")
-        done = self.client.run(
-            "curl", "-s", "-T", "up", f"tftp://{SERVER}/up", directory=self.place, check=False, timeout=9
+        (self.root / "boot").mkdir()
+        (self.root / "boot" / "bcd").write_text("content")
+        answers = self.script(
+            "answers = []\n"
+            "inside = (b'boot/bcd', b'/boot/bcd', b'\\\\boot\\\\bcd', b'boot//bcd')\n"
+            "for name in (*inside, b'../../etc/passwd', b'/etc/passwd'):\n"
+            "    s = sock(); s.sendto(b'\\0\\1' + name + b'\\0octet\\0', ('10.77.0.1', 69)); data, source = hear(s)\n"
+            "    s.sendto(b'\\0\\4\\0\\1', source); answers.append(data[:4].hex())\n"
+            "print(json.dumps(answers))"
         )
-        self.assertEqual(done.returncode, 69)
-        self.assertFalse((self.root / "up").exists())
+        self.assertEqual(answers, ["00030001"] * 4 + ["00050001"] * 2)
 
-    def test_many_at_once(self) -> None:
-        """Thirty clients at once, each its own file, none fails."""
+
+class WireTests(TftpTestCase):
+    """What the RFCs say of ports, addresses and mistakes."""
+
+    def test_second_address(self) -> None:
+        """The answer comes from the address that was asked, from a fresh port; refusals too."""
+        self.lab.server.ip("addr", "add", "10.77.0.2/24", "dev", "br0")
         self.serve()
-        files = [self.file(f"many-{i}", 100_000 + i) for i in range(30)]
-        get = f"curl -s -o many-$i tftp://{SERVER}/many-$i"
-        script = f'for i in $(seq 0 29); do {get} & all="$all $!"; done; for one in $all; do wait $one || exit 1; done'
-        self.client.run("sh", "-c", script, directory=self.place)
-        for i, data in enumerate(files):
-            self.assertEqual((self.place / f"many-{i}").read_bytes(), data)
+        self.write(1)
+        answers = self.script(
+            "answers = []\n"
+            "for name in (b'file1', b'nothing'):\n"
+            "    s = sock(); s.sendto(b'\\0\\1' + name + b'\\0octet\\0', ('10.77.0.2', 69)); data, source = hear(s)\n"
+            "    s.sendto(b'\\0\\4\\0\\1', source); answers.append(source)\n"
+            "print(json.dumps(answers))"
+        )
+        self.assertEqual([address for address, _ in answers], ["10.77.0.2"] * 2)
+        self.assertNotEqual(answers[0][1], 69)
+
+    def test_stranger(self) -> None:
+        """Another host, and another port of the same one, are told ERROR 5; the transfer goes on."""
+        self.client.ip("addr", "add", "10.77.0.51/24", "dev", "eth0")
+        self.serve()
+        self.write(1_000_000)
+        answers = self.script(
+            "s = sock(); s.sendto(b'\\0\\1file1000000\\0octet\\0', ('10.77.0.1', 69)); data, source = hear(s)\n"
+            "answers = []\n"
+            "for stranger in (sock('10.77.0.51'), sock()):\n"
+            "    stranger.sendto(b'\\0\\4\\0\\1', source); answers.append(hear(stranger)[0][:4].hex())\n"
+            "s.sendto(b'\\0\\4\\0\\1', source); answers.append(hear(s)[0][:4].hex())\n"
+            "s.sendto(b'\\0\\5\\0\\0\\0', source); print(json.dumps(answers))"
+        )
+        self.assertEqual(answers, ["00050005", "00050005", "00030002"])
+
+    def test_repeated_request(self) -> None:
+        """Twenty copies of a request begin one transfer."""
+        self.serve()
+        self.write(1_000_000)
+        ports = self.script(
+            "s = sock(); s.settimeout(0.5)\n"
+            "for _ in range(20): s.sendto(b'\\0\\1file1000000\\0octet\\0', ('10.77.0.1', 69))\n"
+            "ports = set()\n"
+            "while (answer := hear(s))[0]: ports.add(answer[1][1])\n"
+            "print(json.dumps(sorted(ports)))"
+        )
+        self.assertEqual(len(ports), 1)
+
+    def test_silent_clients(self) -> None:
+        """Twelve hundred clients that ask and vanish keep nobody waiting."""
+        self.serve()
+        name = self.write(1_000_000)
+        self.script(
+            "keep = []\n"
+            "for number in range(1200):\n"
+            "    s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('10.77.0.50', 20000 + number))\n"
+            "    s.sendto(b'\\0\\1file1000000\\0octet\\0', ('10.77.0.1', 69)); s.close()\n"
+            "print(1)"
+        )
+        self.fetch("atftp, blocks of 1468", name, timeout=3)
+
+
+class UploadTests(TftpTestCase):
+    """Files in."""
+
+    def test_refused(self) -> None:
+        """Unless a directory is named, nobody may write anything."""
+        self.serve()
+        source = self.place / "source"
+        source.write_text("x")
+        for client, put in PUT.items():
+            self.client.run(*put("10.77.0.1", "evil", source), check=False, timeout=20)
+            self.assertEqual(list(self.root.iterdir()), [], client)
+
+    def test_taken(self) -> None:
+        """With a directory, every client's new files arrive whole, and none is written over."""
+        uploads = self.lab.directory("uploads")
+        self.serve(upload=uploads)
+        source = self.place / "source"
+        for size in (0, 512, 100_000):
+            content = bytes(index * 7 & 0xFF for index in range(size))
+            source.write_bytes(content)
+            for number, (client, put) in enumerate(PUT.items()):
+                name = f"from{number}-{size}"
+                self.client.run(*put("10.77.0.1", name, source), check=size > 0, timeout=30)
+                until((uploads / name).exists, 5, f"{client}: a file of {size} bytes")
+                self.assertEqual((uploads / name).read_bytes(), content, client)
+        source.write_text("other")
+        self.client.run(*PUT["curl"]("10.77.0.1", "from0-512", source), check=False, timeout=30)
+        self.assertEqual((uploads / "from0-512").stat().st_size, 512)
