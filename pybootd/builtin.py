@@ -4,14 +4,32 @@ The built-in providers' factories, as C{setup.cfg} declares them: what each take
 
 from __future__ import annotations
 
+import socket
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 
 from pybootd.access.lists import MacAccess, UuidAccess
 from pybootd.access.remote import RemoteAccess
+from pybootd.content.cache import CachedSource
+from pybootd.content.fetch import Fetcher, require_tls
 from pybootd.content.filters import FilenameFilter
+from pybootd.content.local import LocalFiles
+from pybootd.content.remote import RemoteSource
+from pybootd.content.store import Store
+from pybootd.errors import EnvironmentProblem
+from pybootd.interfaces import IFileSource, ILeaseStore
 from pybootd.leases.memory import MemoryStore
 from pybootd.leases.sqlite import SqliteStore
+from pybootd.notify.udp import UdpNotifier
+from pybootd.notify.webhook import WebhookNotifier
 from pybootd.registry import Context
+
+if TYPE_CHECKING:
+    from pybootd.net.web import Web
 
 
 def mac_access(context: Context) -> MacAccess:
@@ -26,11 +44,23 @@ def uuid_access(context: Context) -> UuidAccess:
 
 def http_access(context: Context) -> RemoteAccess:
     """C{access = http}."""
-    from pybootd.net.web import Web
-
     config = context.config
-    web = Web(context.reactor, config.access_timeout)
-    return RemoteAccess(config.http, web.get, context.reactor.seconds, str(config.origin("http", "location")))
+    origin = str(config.origin("http", "location"))
+    web = _web(context, config.http.location, origin, config.access_timeout)
+    return RemoteAccess(config.http, web.get, context.reactor.seconds, origin)
+
+
+def _web(context: Context, url: str, origin: str, timeout: float) -> Web:
+    """
+    For exchanges with one server.
+
+    @raise EnvironmentProblem: it is asked by https, and the libraries for that are not installed.
+    """
+    from pybootd.net.web import Web  # and treq with it, which most configurations do not need
+
+    if url.lower().startswith("https:"):
+        require_tls(origin)
+    return Web(context.reactor, timeout)
 
 
 def name_filter(context: Context) -> FilenameFilter:
@@ -47,3 +77,59 @@ def sqlite_store(context: Context) -> SqliteStore:
     """C{store = sqlite:PATH}."""
     path = context.config.leases.store.partition(":")[2]
     return SqliteStore(context.config.directory / Path(path), context.in_thread)
+
+
+def postgresql_store(context: Context) -> ILeaseStore:
+    """C{store = postgresql://...}."""
+    try:
+        from pybootd.leases.postgresql import PostgresqlStore
+    except ImportError as error:
+        raise EnvironmentProblem(
+            f"{context.config.origin('leases', 'store')} needs psycopg 3: pip install 'pybootd[postgresql]' ({error})"
+        ) from error
+    return PostgresqlStore(context.config.leases.store, context.in_thread, context.reactor)
+
+
+def http_source(context: Context) -> IFileSource:
+    """Roots that are URLs, with C{[cache]} or without."""
+    fetcher, cache = Fetcher(context.reactor), context.config.cache
+    if cache.directory is None:
+        return RemoteSource(fetcher)
+    store = Store(cache.directory, cache.size)
+    source = CachedSource(fetcher, store, LocalFiles(context.in_thread), context.in_thread)
+    context.attach(CacheService(source, store))
+    return source
+
+
+class CacheService(Service):
+    """The disk cache of remote roots."""
+
+    name = "cache"
+
+    def __init__(self, source: CachedSource, store: Store) -> None:
+        self._source = source
+        self._store = store
+
+    def startService(self) -> None:
+        super().startService()
+        self._store.open()
+
+    def stopService(self) -> Deferred[Any]:
+        """Downloads that are under way end first, so that what they have is sure."""
+        super().stopService()
+        return self._source.close().addBoth(lambda _: self._store.close())
+
+
+def udp_notifier(context: Context) -> UdpNotifier:
+    """C{[bootpd] notify}."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    return UdpNotifier(context.config.bootpd.notify, sock)
+
+
+def webhook_notifier(context: Context) -> WebhookNotifier:
+    """C{[webhook]}."""
+    webhook = context.config.webhook
+    web = _web(context, webhook.url, str(context.origin("url")), webhook.timeout)
+    post = partial(web.post, webhook.url, media_type="application/json")
+    return WebhookNotifier(webhook.events, post, context.reactor)

@@ -10,9 +10,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from attrs import frozen
+from twisted.application.service import IService
 
 from pybootd.config import Config
-from pybootd.errors import EnvironmentProblem
+from pybootd.errors import EnvironmentProblem, PybootdError
+from pybootd.origin import Origin
 
 GROUPS = ("pybootd.access", "pybootd.filters", "pybootd.leases", "pybootd.sources", "pybootd.notifiers")
 OWN = "pybootd"
@@ -31,6 +33,12 @@ class Context:
     """The reactor; also the clock."""
     in_thread: Callable[..., Any]
     """C{in_thread(function, *arguments)} runs a function in a thread and returns a Deferred of its result."""
+    attach: Callable[[IService], object] = lambda service: None
+    """Takes a service of the provider's own, to start (without privileges) and stop with the server."""
+
+    def origin(self, option: str = "") -> Origin:
+        """Where an option was said, for messages."""
+        return self.config.origin(self.name.lower(), option)
 
 
 @cache
@@ -53,18 +61,24 @@ def third_party(group: str) -> Collection[str]:
     return tuple(name for name, point in _found()[group].items() if point.dist is None or point.dist.name != OWN)
 
 
+def chosen(group: str, config: Config) -> Collection[str]:
+    """Of these, the ones that the configuration has a section for."""
+    return sorted(name for name in third_party(group) if name.lower() in config.plugins)
+
+
 def provider(group: str, name: str, context: Context) -> Any:
     """
     Make a provider.
 
-    @raise EnvironmentProblem: there is none of that name, or it cannot be loaded.
+    @raise EnvironmentProblem: there is none of that name, or it cannot be made.
     """
     point = _found()[group].get(name)
     if point is None:
         known = ", ".join(sorted(_found()[group])) or "none"
         raise EnvironmentProblem(f"no provider {name} for {group}; installed are: {known}")
     try:
-        factory = point.load()
+        return point.load()(context)
+    except PybootdError:
+        raise
     except Exception as error:
-        raise EnvironmentProblem(f"the plugin {name} of {group} cannot be loaded: {error}") from error
-    return factory(context)
+        raise EnvironmentProblem(f"the plugin {name} of {group} cannot be used: {error!r}") from error

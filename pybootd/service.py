@@ -14,20 +14,16 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybootd.access.together import AllAgree
 from pybootd.config import Config
-from pybootd.content.cache import CachedSource
-from pybootd.content.fetch import Fetcher
 from pybootd.content.local import LocalFiles
-from pybootd.content.remote import RemoteSource
 from pybootd.content.resolver import Resolver
-from pybootd.content.store import Store
 from pybootd.content.templates import Templates
 from pybootd.content.urls import is_url
 from pybootd.dhcp.pool import Pool
@@ -37,20 +33,20 @@ from pybootd.errors import EnvironmentProblem, StoreError
 from pybootd.events import Bus
 from pybootd.http.site import Site
 from pybootd.http.tls import Certificate, secured
-from pybootd.interfaces import IAccessControl, IFileSource, ILeaseStore
+from pybootd.interfaces import IAccessControl, ILeaseStore, INotifier
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Lease, State
 from pybootd.leases.table import LeaseTable
 from pybootd.machine import Firmware, Machines, mac_text
 from pybootd.net.advertisement import Advertiser, advertiser
+from pybootd.net.echo import Echo, echo
 from pybootd.net.interfaces import interfaces, name_servers
 from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.tcp import bind_tcp
 from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.notify.log import EventLog
-from pybootd.notify.udp import UdpNotifier
-from pybootd.registry import Context, provider
+from pybootd.registry import Context, chosen, provider
 from pybootd.tftp.protocol import Tftp
 from pybootd.throttle import Throttle
 
@@ -101,8 +97,9 @@ class Shared:
         self.machines = Machines(config.limits.machines)
         self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
         self.files = LocalFiles(self.in_thread)
-        self.fetcher = Fetcher(reactor)
-        self.leases: LeaseTable | None = None
+        self.attached: list[IService] = []
+        """Services of the providers' own."""
+        self._made: dict[tuple[str, str], Any] = {}
 
     log = Logger()
 
@@ -112,8 +109,26 @@ class Shared:
 
     def context(self, name: str) -> Context:
         """What a provider is made of."""
-        options = self.config.plugins.get(name, {})
-        return Context(name, self.config, options, self.reactor, self.in_thread)
+        options = self.config.plugin_options(name)
+        return Context(name, self.config, options, self.reactor, self.in_thread, self.attached.append)
+
+    def provider(self, group: str, name: str) -> Any:
+        """
+        Who fills a seam; the same one for all who ask.
+
+        @raise EnvironmentProblem: it cannot be made.
+        """
+        if (group, name) not in self._made:
+            self._made[group, name] = provider(group, name, self.context(name))
+        return self._made[group, name]
+
+    def providers(self, group: str, *own: str) -> list[Any]:
+        """
+        Pybootd's own providers, and those third parties' that the configuration has a section for.
+
+        @raise EnvironmentProblem: one cannot be made.
+        """
+        return [self.provider(group, name) for name in (*own, *chosen(group, self.config))]
 
     def admit(self, address: IPv4Address | None) -> str | None:
         """C{check_ip}: only machines that were given their address here; says why not, or None."""
@@ -130,32 +145,19 @@ def compose(config: Config, reactor: Any) -> BootServer:
     """
     server = BootServer(config)
     shared = Shared(config, reactor)
-    sources, cache = _sources(shared)
     parts: list[Service] = [Telling(shared)]
-    if cache is not None:
-        parts.append(cache)
     if config.dhcp:
         parts.append(DhcpService(shared))
     if config.tftp:
-        parts.append(TftpService(shared, _resolver(shared, config.tftpd.root, sources, config.tftpd.ignore_case)))
+        parts.append(TftpService(shared, _resolver(shared, config.tftpd.root)))
     if config.http_server:
-        root = config.http_root
-        parts.append(HttpService(shared, _resolver(shared, root, sources, config.tftpd.ignore_case)))
-    for part in parts:
+        parts.append(HttpService(shared, _resolver(shared, config.http_root)))
+    for part in (*shared.attached, *parts):
         part.setServiceParent(server)
     return server
 
 
-def _sources(shared: Shared) -> tuple[Sequence[IFileSource], Service | None]:
-    directory = shared.config.cache.directory
-    if directory is None:
-        return [RemoteSource(shared.fetcher)], None
-    store = Store(directory, shared.config.cache.size)
-    source = CachedSource(shared.fetcher, store, shared.files, shared.in_thread)
-    return [source], CacheService(source, store)
-
-
-def _resolver(shared: Shared, root: str, sources: Sequence[IFileSource], ignore_case: bool) -> Resolver:
+def _resolver(shared: Shared, root: str) -> Resolver:
     config = shared.config
     if root and not is_url(root) and not Path(root).is_dir():
         section = "httpd" if root == config.httpd.root else "tftpd"
@@ -166,10 +168,10 @@ def _resolver(shared: Shared, root: str, sources: Sequence[IFileSource], ignore_
         root,
         config.directory,
         shared.files,
-        filters=[provider("pybootd.filters", "filters", shared.context("filters"))],
-        sources=sources,
+        filters=shared.providers("pybootd.filters", "filters"),
+        sources=shared.providers("pybootd.sources", "http"),
         templates=Templates(config.templates, config.directory) if config.templates else None,
-        ignore_case=ignore_case,
+        ignore_case=config.tftpd.ignore_case,
     )
 
 
@@ -179,40 +181,17 @@ class Telling(Service):
     name = "events"
 
     def __init__(self, shared: Shared) -> None:
-        self._shared = shared
         config = shared.config
-        self._log = EventLog(shared.reactor.callLater, shared.reactor.seconds, config.limits.log_lines)
-        shared.bus.subscribe(self._log.notify)
-        self._socket: socket.socket | None = None
-        if config.bootpd.notify:
-            sock = self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            shared.bus.subscribe(UdpNotifier(config.bootpd.notify, lambda data, to: sock.sendto(data, to)).notify)
-
-    def stopService(self) -> None:
-        super().stopService()
-        self._log.flush()
-        if self._socket is not None:
-            self._socket.close()
-
-
-class CacheService(Service):
-    """The disk cache of remote roots."""
-
-    name = "cache"
-
-    def __init__(self, source: CachedSource, store: Store) -> None:
-        self._source = source
-        self._store = store
-
-    def startService(self) -> None:
-        super().startService()
-        self._store.open()
+        own = [name for name, wanted in (("udp", config.bootpd.notify), ("webhook", config.webhook.url)) if wanted]
+        log = EventLog(shared.reactor.callLater, shared.reactor.seconds, config.limits.log_lines)
+        self._notifiers: list[INotifier] = [log, *shared.providers("pybootd.notifiers", *own)]
+        for notifier in self._notifiers:
+            shared.bus.subscribe(notifier.notify)
 
     def stopService(self) -> Deferred[Any]:
-        """Downloads that are under way end first, so that what they have is sure."""
+        """What is pending is told first, as far as that goes quickly."""
         super().stopService()
-        return self._source.close().addBoth(lambda _: self._store.close())
+        return DeferredList([notifier.close() for notifier in self._notifiers])
 
 
 class DhcpService(Service):
@@ -227,12 +206,13 @@ class DhcpService(Service):
         self._interfaces = interfaces()
         self._settings = settings_from(config, self._interfaces, name_servers())
         scheme = config.leases.store.partition(":")[0]
-        self._store: ILeaseStore = provider("pybootd.leases", scheme, shared.context(scheme))
+        self._store: ILeaseStore = shared.provider("pybootd.leases", scheme)
         self._access = _access(shared)
         self._ports: dict[int, DatagramPort] = {}
         self._broadcasts: DatagramPort | None = None
         self._neighbours: dict[int, Neighbours] = {}
         self._advertiser: Advertiser | None = None
+        self._echo: Echo | None = None
         self._dhcp: Dhcp | None = None
 
     def bind(self) -> None:
@@ -242,16 +222,22 @@ class DhcpService(Service):
         wanted = {bootpd.port: bootpd.port}
         if bootpd.port == 67 or self._settings.proxy:
             wanted[BOOT_SERVER_PORT] = BOOT_SERVER_PORT
+        # a socket that is bound to an address hears no broadcasts: it is bound to that address's interface instead
+        own = next((one for one in self._interfaces if one.has(bootpd.address)), None)
+        address, device = (str(bootpd.address), "") if own is None else ("0.0.0.0", own.name)
         for number in wanted:
-            sock = bind_udp(str(bootpd.address), number, what)
+            sock = bind_udp(address, number, what, device)
             self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
         if not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
             # a socket at one address hears nothing of what is sent to everybody
             sock = bind_udp(EVERYBODY, bootpd.port, what)
             self._broadcasts = DatagramPort(sock, self._receiver(bootpd.port), self._shared.reactor)
-        indexes = {network.interface for network in self._settings.networks if network.interface}
+        networks = self._settings.networks
+        indexes = {network.interface for network in networks if network.interface}
         served = [one for one in self._interfaces if one.index in indexes]
         self._neighbours = neighbours(served, self._shared.reactor)
+        if bootpd.conflict_check and any(network.pool_count and not network.interface for network in networks):
+            self._echo = echo(self._shared.reactor)
         if bootpd.router_advertisement:
             self._advertiser = advertiser(served, self._is_ipxe, self._shared.reactor)
 
@@ -282,7 +268,11 @@ class DhcpService(Service):
         table = LeaseTable(leases, config.limits.offers)
         self._remember(leases)
         transport = DhcpTransport(
-            self._ports, self._neighbours, config.bootpd.conflict_check, Throttle(shared.reactor.seconds)
+            self._ports,
+            self._neighbours,
+            config.bootpd.conflict_check,
+            Throttle(shared.reactor.seconds),
+            self._echo,
         )
         self._dhcp = Dhcp(
             self._settings,
@@ -301,8 +291,8 @@ class DhcpService(Service):
         )
         for neighbour in self._neighbours.values():
             neighbour.start()
-        if self._advertiser is not None:
-            self._advertiser.start()
+        for reader in filter(None, (self._advertiser, self._echo)):
+            reader.start()
         for port in self._ports.values():
             port.start()
         if self._broadcasts is not None:
@@ -333,8 +323,8 @@ class DhcpService(Service):
             self._broadcasts.stop()
         for neighbour in self._neighbours.values():
             neighbour.stop()
-        if self._advertiser is not None:
-            self._advertiser.stop()
+        for reader in filter(None, (self._advertiser, self._echo)):
+            reader.stop()
         return self._store.close()
 
 
@@ -362,7 +352,7 @@ def _pools(settings: Settings, table: LeaseTable, config: Config) -> dict[int, P
 
 
 def _access(shared: Shared) -> IAccessControl | None:
-    backends = [provider("pybootd.access", name, shared.context(name)) for name in shared.config.bootpd.access]
+    backends = [shared.provider("pybootd.access", name) for name in shared.config.bootpd.access]
     if not backends:
         return None
     only: IAccessControl = backends[0] if len(backends) == 1 else AllAgree(backends)

@@ -41,6 +41,10 @@ class Interface:
     mac: bytes
     addresses: tuple[IPv4Interface, ...]
 
+    def has(self, address: IPv4Address) -> bool:
+        """Whether this is one of its own addresses."""
+        return any(own.ip == address for own in self.addresses)
+
     def holding(self, address: IPv4Address) -> IPv4Interface | None:
         """The interface's address on the network that holds C{address}, if there is one."""
         return next((own for own in self.addresses if address in own.network), None)

@@ -7,7 +7,8 @@ it gives it back.  The UUID and its comma are left out where it is not known; th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from socket import socket
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -15,8 +16,6 @@ from zope.interface import implementer
 
 from pybootd.events import Event, Leased, Released
 from pybootd.interfaces import INotifier
-
-Send = Callable[[bytes, tuple[str, int]], object]
 
 
 @implementer(INotifier)
@@ -26,10 +25,10 @@ class UdpNotifier:
     log = Logger()
     name = "udp"
 
-    def __init__(self, targets: Sequence[tuple[str, int]], send: Send) -> None:
-        """@param send: sends a datagram at once; may raise OSError."""
+    def __init__(self, targets: Sequence[tuple[str, int]], sock: socket) -> None:
+        """@param sock: a UDP socket that does not block."""
         self._targets = targets
-        self._send = send
+        self._socket = sock
 
     def notify(self, event: Event) -> None:
         text = datagram(event)
@@ -37,11 +36,12 @@ class UdpNotifier:
             return
         for target in self._targets:
             try:
-                self._send(text, target)
+                self._socket.sendto(text, target)
             except OSError as error:
                 self.log.warn("cannot notify {host}:{port}: {error}", host=target[0], port=target[1], error=error)
 
     def close(self) -> Deferred[None]:
+        self._socket.close()
         return succeed(None)
 
 
