@@ -1,0 +1,102 @@
+"""
+What several servers on one network owe each other, where they share a lease store.
+
+A machine that this server does not know may be another's: the store is asked before it gets an answer.  New machines
+are offered addresses from this server's own slices of each pool, and a further slice is fetched before they run out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pybootd.dhcp.pool import Pool
+from pybootd.errors import StoreError
+from pybootd.interfaces import ILeaseStore
+from pybootd.leases.lease import Allotment, Lease, slice_size
+from pybootd.leases.table import LeaseTable
+
+ASKED = 4096
+"""Machines that may wait for the store's word at once; whoever comes on top has to ask again."""
+
+PAUSE = 5.0
+"""Seconds until more of a pool is asked for again, where there was none left or no answer."""
+
+Then = Callable[[bool], None]
+"""Called when the store has told what it knows; with False where it could not be asked."""
+
+
+class Sharing:
+    """Keeps this server's knowledge of a shared store up to date."""
+
+    log = Logger()
+
+    def __init__(
+        self, store: ILeaseStore, table: LeaseTable, pools: Mapping[int, Pool], seconds: Callable[[], float]
+    ) -> None:
+        """@param seconds: seconds since the epoch."""
+        self._store = store
+        self._table = table
+        self._pools = pools
+        self._seconds = seconds
+        self._asked: dict[bytes, Then] = {}
+        self._next: dict[Pool, float] = {}
+
+    def begin(self) -> Deferred[Any]:
+        """Take a slice of each pool."""
+        return DeferredList([self._fetch(pool) for pool in self._pools.values()])
+
+    def look(self, key: bytes, then: Then) -> None:
+        """Ask the store about a machine.  If it asks again meanwhile, only the last C{then} is called."""
+        waits = key in self._asked
+        if not waits and len(self._asked) >= ASKED:
+            return
+        self._asked[key] = then
+        if not waits:
+            found: Deferred[Any] = maybeDeferred(self._store.find, key)
+            found.addCallback(self.learn)
+            found.addCallbacks(lambda _: True, self._failed)
+            found.addCallback(lambda known: self._asked.pop(key)(known))
+            found.addErrback(lambda failure: self.log.failure("cannot answer {key}", failure, key=key.hex(":")))
+
+    def learn(self, leases: Iterable[Lease]) -> None:
+        """The store knows these; what this server wrote down later counts more."""
+        for lease in leases:
+            known = self._table.at(lease.address)
+            if known is None or known.key == lease.key or known.expires < lease.expires:
+                self._table.record(lease)
+                for pool in self._pools.values():
+                    pool.note(lease)
+
+    def replenish(self, pool: Pool) -> None:
+        """An address was taken: see to it that there are more."""
+        enough = slice_size(pool.last - pool.first + 1)
+        if pool.unseen < enough and self._next.get(pool, 0.0) <= self._seconds():
+            self._fetch(pool)
+
+    def _fetch(self, pool: Pool) -> Deferred[Any]:
+        self._next[pool] = inf
+        reserved: Deferred[Any] = maybeDeferred(self._store.reserve, pool.first, pool.last - pool.first + 1)
+        reserved.addCallback(self._allot, pool)
+        reserved.addErrback(self._failed)
+        return reserved.addCallback(self._fetched, pool)
+
+    def _allot(self, allotment: Allotment, pool: Pool) -> bool:
+        """Whether it brought anything."""
+        before = pool.unseen
+        pool.allot(allotment.slices)
+        self.learn(allotment.leases)
+        return pool.unseen > before
+
+    def _fetched(self, more: bool, pool: Pool) -> None:
+        self._next[pool] = self._seconds() + (0 if more else PAUSE)
+
+    def _failed(self, failure: Failure) -> bool:
+        if not failure.check(StoreError):
+            self.log.failure("the lease store {name} failed", failure, name=self._store.name)
+        return False
