@@ -27,6 +27,8 @@ class Masks:
 
         @param identifiers: one machine's, in every form that may be listed, such as both byte orders of its UUID.
         """
+        if not self._longest_first:
+            return None
         numbers = [(int.from_bytes(one), len(one) * 8) for one in identifiers]
         for bits, entries in self._longest_first:
             for number, width in numbers:

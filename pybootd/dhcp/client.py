@@ -7,7 +7,7 @@ RFC 2131 4.3.2 tells the four kinds of REQUEST apart; firmware is recognised by 
 from __future__ import annotations
 
 import re
-from struct import iter_unpack
+from struct import unpack_from
 
 from pybootd.dhcp import pxe
 from pybootd.dhcp.decision import MessageType
@@ -134,7 +134,7 @@ def _firmware(vendor_class: bytes, uuid: bytes, ipxe: bool) -> Firmware:
 
 def _architectures(raw: bytes, vendor_class: bytes) -> tuple[int, ...]:
     if raw and len(raw) % 2 == 0:
-        return tuple(number for (number,) in iter_unpack("!H", raw[: 2 * ARCHITECTURES]))
+        return unpack_from(f"!{min(len(raw) // 2, ARCHITECTURES)}H", raw)
     number = pxe.architecture(vendor_class)
     return () if number is None else (number,)
 
