@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -29,6 +29,7 @@ from pybootd.content.urls import is_url
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.protocol import Dhcp
 from pybootd.dhcp.settings import Settings, settings_from
+from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import EnvironmentProblem, StoreError
 from pybootd.events import Bus
 from pybootd.http.site import Site
@@ -37,6 +38,7 @@ from pybootd.interfaces import IAccessControl, ILeaseStore, INotifier
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Lease, State
 from pybootd.leases.table import LeaseTable
+from pybootd.logs import LEVELS
 from pybootd.machine import Firmware, Machines, mac_text
 from pybootd.net.advertisement import Advertiser, advertiser
 from pybootd.net.echo import Echo, echo
@@ -183,7 +185,13 @@ class Telling(Service):
     def __init__(self, shared: Shared) -> None:
         config = shared.config
         own = [name for name, wanted in (("udp", config.bootpd.notify), ("webhook", config.webhook.url)) if wanted]
-        log = EventLog(shared.reactor.callLater, shared.reactor.seconds, config.limits.log_lines)
+        log = EventLog(
+            shared.reactor.callLater,
+            shared.reactor.seconds,
+            level=LEVELS["debug" if config.debug else config.logger.level],
+            lines_per_client=config.limits.log_lines,
+            clients=config.limits.machines,
+        )
         self._notifiers: list[INotifier] = [log, *shared.providers("pybootd.notifiers", *own)]
         for notifier in self._notifiers:
             shared.bus.subscribe(notifier.notify)
@@ -213,6 +221,7 @@ class DhcpService(Service):
         self._neighbours: dict[int, Neighbours] = {}
         self._advertiser: Advertiser | None = None
         self._echo: Echo | None = None
+        self._commit: GroupCommit | None = None
         self._dhcp: Dhcp | None = None
 
     def bind(self) -> None:
@@ -262,11 +271,16 @@ class DhcpService(Service):
             if failed[0].check(StoreError):
                 raise EnvironmentProblem(f"{self._config.origin('leases', 'store')}: {failed[0].getErrorMessage()}")
             failed[0].raiseException()
+        # a store at the other end of a network may still be waited for
+        opened.addCallback(lambda _: [self.log.failure("no DHCP", failure) for failure in failed if self.running])
 
     def _serve(self, leases: Sequence[Lease]) -> None:
         shared, config = self._shared, self._config
         table = LeaseTable(leases, config.limits.offers)
         self._remember(leases)
+        pools = _pools(self._settings, table, config, self._store.shared)
+        sharing = Sharing(self._store, table, pools, time.time) if self._store.shared else None
+        self._commit = GroupCommit(self._store, shared.reactor.callLater)
         transport = DhcpTransport(
             self._ports,
             self._neighbours,
@@ -277,8 +291,8 @@ class DhcpService(Service):
         self._dhcp = Dhcp(
             self._settings,
             table,
-            _pools(self._settings, table, config),
-            GroupCommit(self._store, shared.reactor.callLater),
+            pools,
+            self._commit,
             transport,
             shared.machines,
             shared.bus,
@@ -286,6 +300,7 @@ class DhcpService(Service):
             access=self._access,
             access_timeout=config.access_timeout,
             questions=config.limits.questions,
+            sharing=sharing,
             conflict_check=config.bootpd.conflict_check > 0,
             time=time.time,
         )
@@ -297,7 +312,8 @@ class DhcpService(Service):
             port.start()
         if self._broadcasts is not None:
             self._broadcasts.start()
-        self._dhcp.start()
+        begun = sharing.begin() if sharing is not None else succeed(None)
+        begun.addCallback(lambda _: self._dhcp.start())
         for network in self._settings.networks:
             self.log.info(
                 "serving {network}: {mode}, as {server}",
@@ -325,7 +341,8 @@ class DhcpService(Service):
             neighbour.stop()
         for reader in filter(None, (self._advertiser, self._echo)):
             reader.stop()
-        return self._store.close()
+        drained = self._commit.drained() if self._commit is not None else succeed(None)
+        return drained.addCallback(lambda _: self._store.close())
 
 
 def _pool_text(network: Any) -> str:
@@ -335,7 +352,7 @@ def _pool_text(network: Any) -> str:
     return f"addresses {IPv4Address(network.pool_first)} to {IPv4Address(last)}"
 
 
-def _pools(settings: Settings, table: LeaseTable, config: Config) -> dict[int, Pool]:
+def _pools(settings: Settings, table: LeaseTable, config: Config, shared: bool) -> dict[int, Pool]:
     pools = {}
     for network in settings.networks:
         if network.pool_count:
@@ -347,6 +364,7 @@ def _pools(settings: Settings, table: LeaseTable, config: Config) -> dict[int, P
                 table,
                 reserved=reserved,
                 reclaim=config.bootpd.reclaim == "expired",
+                slices=() if shared else None,
             )
     return pools
 

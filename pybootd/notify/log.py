@@ -1,14 +1,15 @@
 """
 The event stream as log lines: one calm line for each step of a boot, with the machine and what it means to a person.
 
-Events are only put aside when they happen; the lines are written together a moment later, so that a storm of machines
-does not wait for the log.
+Events are only put aside when they happen.  Their lines are written a moment later, so many at a time, so that a storm
+of machines waits neither for the log nor for a disk; what never stops is cut down to so many lines a second.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import isinf
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,12 +24,22 @@ from pybootd.text import printable
 from pybootd.throttle import Throttle
 
 WAITING = 20_000
-"""Events that may wait for their line; what comes on top is counted, and the count is logged."""
+"""Events that may wait for their line; what comes on top is left out, and counted."""
 
 DELAY = 0.05
-"""Seconds until the lines of what happened are written."""
+"""Seconds until the next lines are written."""
+
+TOGETHER = 100
+"""Lines that are written at a time: with L{DELAY}, 2000 in a second."""
+
+REPEATS = 3
+"""How often in a minute a machine's same request, or the same refusal of it, is worth its line."""
+
+LARGE = 1_000_000
+"""Bytes: the beginning of a longer transfer has a line too, for its end may be a while."""
 
 Line = tuple[LogLevel, str, dict[str, Any]]
+"""The level, the text after the machine, and the fields that it names."""
 
 
 @implementer(INotifier)
@@ -38,13 +49,29 @@ class EventLog:
     log = Logger("pybootd")
     name = "log"
 
-    def __init__(self, call_later: Callable[..., Any], clock: Callable[[], float], lines_per_client: int = 50) -> None:
-        """@param lines_per_client: lines about one machine within ten seconds; the rest is counted."""
+    def __init__(
+        self,
+        call_later: Callable[..., Any],
+        clock: Callable[[], float],
+        *,
+        level: Any = LogLevel.info,
+        lines_per_client: int = 50,
+        clients: int = 10_000,
+    ) -> None:
+        """
+        @param level: the least that is written (a C{LogLevel}); lines below it are not even made.
+        @param lines_per_client: lines about one machine within a second.
+        @param clients: how many machines are told apart.
+        """
         self._call_later = call_later
+        self._clock = clock
+        self._level = level
         self._waiting: deque[Event] = deque()
         self._scheduled = False
         self._lost = 0
-        self._throttle = Throttle(clock, often=lines_per_client, period=10.0)
+        self._flood = Throttle(clock, lines_per_client, 1.0, clients)
+        self._same = Throttle(clock, REPEATS, 60.0, clients)
+        self._left_out = Throttle(clock, 1, 10.0)
 
     def notify(self, event: Event) -> None:
         if len(self._waiting) >= WAITING:
@@ -53,51 +80,74 @@ class EventLog:
         self._waiting.append(event)
         if not self._scheduled:
             self._scheduled = True
-            self._call_later(DELAY, self.flush)
+            self._call_later(DELAY, self._flush)
 
     def close(self) -> Deferred[None]:
-        self.flush()
+        """Write everything that waits."""
+        self._write(self._waiting)
+        self._waiting.clear()
+        self._tell_lost()
         return succeed(None)
 
-    def flush(self) -> None:
-        """Write everything that waits."""
-        self._scheduled = False
-        while self._waiting:
-            event = self._waiting.popleft()
+    def _flush(self) -> None:
+        self._write([self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))])
+        if self._left_out.admits(None):
+            self._tell_lost()
+        self._scheduled = bool(self._waiting)
+        if self._scheduled:
+            self._call_later(DELAY, self._flush)
+
+    def _write(self, batch: Iterable[Event]) -> None:
+        probes = {event.transfer for event in batch if type(event) is events.TransferFailed and event.probe}
+        for event in batch:
             describe = _LINES.get(type(event))
-            if describe is None:
+            if describe is None or (type(event) is events.TransferBegun and event.transfer in probes):
                 continue
             level, text, fields = describe(event)
-            if self._throttle.admits(event.mac or event.address):
-                self.log.emit(level, "{client} " + text, client=event.mac or str(event.address), **fields)
-            else:
-                self._lost += 1
+            if level >= self._level:
+                self._emit(event, level, text, fields)
+
+    def _emit(self, event: Event, level: LogLevel, text: str, fields: dict[str, Any]) -> None:
+        who = event.mac or event.address
+        if isinstance(event, _REPEATED) and not self._same.admits((who, text, *fields.values())):
+            return
+        if not self._flood.admits(who):
+            self._lost += 1
+            return
+        fields = {"mac": event.mac, "address": event.address, **fields}
+        self.log.emit(level, ("{mac} " if event.mac else "{address} ") + text, **fields)
+
+    def _tell_lost(self) -> None:
         if self._lost:
-            self.log.warn("{count} lines were left out: more happened than is worth writing down", count=self._lost)
+            self.log.warn("lines that were left out, for more happened than is worth them: {count}", count=self._lost)
             self._lost = 0
 
 
+_REPEATED = (events.Seen, events.Refused, events.Ignored)
+
+
 def _seen(event: events.Seen) -> Line:
-    what = "{message} from {firmware}" + (", {architecture}" if event.architecture is not None else "")
-    what += " on {interface}" if event.interface else ""
-    fields = {
-        "message": event.message,
-        "firmware": event.firmware.value,
-        "architecture": name_of(event.architecture),
-        "interface": event.interface,
-    }
-    return LogLevel.debug if event.message.startswith("REQUEST") else LogLevel.info, what, fields
+    parts = [event.firmware.value]
+    if event.architecture is not None:
+        parts.append(name_of(event.architecture))
+    if event.interface:
+        parts.append(f"on {event.interface}")
+    level = LogLevel.debug if event.message.startswith("REQUEST") else LogLevel.info
+    return level, "{message}: {what}", {"message": event.message, "what": ", ".join(parts)}
 
 
 def _offered(event: events.Offered) -> Line:
-    what = "is offered {address}" if event.address is not None else "is told its boot file by a proxy"
-    file = " and {file}" if event.boot_file else ""
-    return LogLevel.info, what + file, {"address": event.address, "file": printable(event.boot_file)}
+    what = "offered {address}" if event.address is not None else "told its boot file by proxy"
+    return LogLevel.info, what + _file(event.boot_file), {"file": printable(event.boot_file)}
 
 
 def _leased(event: events.Leased) -> Line:
-    file = ", boot file {file}" if event.boot_file else ""
-    return LogLevel.info, "has {address}" + file, {"address": event.address, "file": printable(event.boot_file)}
+    fields = {"file": printable(event.boot_file), "duration": _duration(event.expires - event.time)}
+    return LogLevel.info, "leased {address} {duration}" + _file(event.boot_file), fields
+
+
+def _file(name: str) -> str:
+    return ", boot file {file}" if name else ""
 
 
 def _refusal(verb: str) -> Callable[[Any], Line]:
@@ -110,18 +160,19 @@ def _refusal(verb: str) -> Callable[[Any], Line]:
 
 
 def _begun(event: events.TransferBegun) -> Line:
-    size = f", {_size(event.size)}" if event.size is not None else ""
-    fields = {"name": printable(event.name), "protocol": event.protocol.upper(), "detail": event.detail, "size": size}
-    return LogLevel.debug, "fetches {name} by {protocol}{size} ({detail})", fields
+    detail = ", ".join(filter(None, ("" if event.size is None else _size(event.size), event.detail)))
+    fields = {"name": printable(event.name), "protocol": event.protocol.upper(), "detail": detail}
+    level = LogLevel.debug if event.size is not None and event.size < LARGE else LogLevel.info
+    return level, "fetching {name} by {protocol}" + (" ({detail})" if detail else ""), fields
 
 
 def _ended(event: events.TransferEnded) -> Line:
     fields = {
         "name": printable(event.name),
-        "size": _size(event.sent),
-        "seconds": f"{event.seconds:.2f}",
-        "again": f", {event.retransmitted} blocks sent again" if event.retransmitted else "",
         "protocol": event.protocol.upper(),
+        "size": _size(event.sent),
+        "seconds": f"{event.seconds:.1f}",
+        "again": f", {event.retransmitted} blocks sent again" if event.retransmitted else "",
     }
     return LogLevel.info, "has {name}: {size} by {protocol} in {seconds} s{again}", fields
 
@@ -134,11 +185,8 @@ def _failed(event: events.TransferFailed) -> Line:
 
 
 def _missing(event: events.FileMissing) -> Line:
-    return (
-        LogLevel.debug,
-        "asked for {name}: {reason}",
-        {"name": printable(event.name), "reason": printable(event.reason)},
-    )
+    fields = {"name": printable(event.name), "reason": printable(event.reason)}
+    return LogLevel.debug, "asked for {name}: {reason}", fields
 
 
 _LINES: dict[type[Event], Callable[[Any], Line]] = {
@@ -147,12 +195,8 @@ _LINES: dict[type[Event], Callable[[Any], Line]] = {
     events.Leased: _leased,
     events.Refused: _refusal("refused"),
     events.Ignored: _refusal("ignored"),
-    events.Released: lambda event: (LogLevel.info, "released {address}", {"address": event.address}),
-    events.Declined: lambda event: (
-        LogLevel.warn,
-        "found {address} in use by somebody else; it rests for an hour",
-        {"address": event.address},
-    ),
+    events.Released: lambda event: (LogLevel.info, "released {address}", {}),
+    events.Declined: lambda event: (LogLevel.warn, "found {address} in use by somebody else; it rests for an hour", {}),
     events.Conflict: lambda event: (LogLevel.warn, "answers already; the address is not given away", {}),
     events.FileMissing: _missing,
     events.TransferBegun: _begun,
@@ -166,3 +210,14 @@ def _size(count: int) -> str:
     if count < 10_000:
         return f"{count} bytes"
     return f"{count / 1e3:.0f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    """How long a lease lasts, for people."""
+    if isinf(seconds) or seconds >= 0xFFFFFFFF:
+        return "for ever"
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = round(seconds / length, 1)
+        if count >= 1:
+            return f"for {count:g} {unit}{'' if count == 1 else 's'}"
+    return f"for {seconds:.0f} seconds"
