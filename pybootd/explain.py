@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from ipaddress import IPv4Address
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +14,9 @@ from pybootd.config import Config
 from pybootd.dhcp import pxe
 from pybootd.dhcp.architectures import named
 from pybootd.dhcp.decision import Decision
+from pybootd.dhcp.dump import dump
 from pybootd.dhcp.facts import ALLOWED, Facts
-from pybootd.dhcp.options import describe, name_of
+from pybootd.dhcp.packet import decode, encode
 from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.request import Kind, Relay, Request
 from pybootd.dhcp.settings import Settings, settings_from
@@ -62,7 +62,7 @@ def explain(options: ExplainOptions, flags: Flags) -> int:
         # which address is free only the running server knows; any of the pool shows what would be answered
         facts = evolve(facts, candidate=network.pool_first)
         decision = decide(request, settings, facts)
-    _print(decision)
+    _print(request, decision)
     return 0
 
 
@@ -128,19 +128,13 @@ def _merged(first: Verdict, second: Verdict) -> Verdict:
     return evolve(second, boot_file=first.boot_file or second.boot_file, hostname=first.hostname or second.hostname)
 
 
-def _print(decision: Decision) -> None:
+def _print(request: Request, decision: Decision) -> None:
     for step in decision.trace:
         origin = f"   ({step.origin})" if step.origin is not None and step.origin.line else ""
         print(f"{step.rule}: {step.outcome}{origin}")
     for reply in decision.replies:
-        print(f"\n{reply.type.name}")
-        fields = {"yiaddr": reply.yiaddr, "siaddr": reply.siaddr, "giaddr": reply.giaddr}
-        for name, value in fields.items():
-            if value:
-                print(f"  {name}  {IPv4Address(value)}")
-        if reply.file:
-            print(f"  file  {describe(67, reply.file)}")
-        for code, raw in reply.options.items():
-            print(f"  {code} {name_of(code)}  {describe(code, raw)}")
+        print()
+        for line in dump(decode(encode(reply, request))):
+            print(line)
     if not decision.replies:
         print("\nno answer")
