@@ -19,6 +19,7 @@ from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     formatEvent,
@@ -107,6 +108,8 @@ class StreamObserver:
 class FileObserver:
     """Writes lines to a file, which may be moved away while it is written: L{reopen} begins it anew."""
 
+    log = Logger()
+
     def __init__(self, path: Path, line: Callable[[LogEvent], str]) -> None:
         """@raise EnvironmentProblem: the file cannot be written."""
         self._path = path
@@ -127,7 +130,8 @@ class FileObserver:
         """Go on in a file of the same name; where that cannot be, in the old one."""
         try:
             fresh = self._open()
-        except OSError:
+        except OSError as error:
+            self.log.error("{file} cannot be begun anew: {reason}", file=self._path, reason=error.strerror)
             return
         self._file.close()
         self._file = fresh
@@ -174,7 +178,7 @@ def observer(config: LoggerConfig, debug: bool = False) -> ILogObserver:
     own = LogLevelFilterPredicate(defaultLogLevel=level)
     if level is not LogLevel.debug:
         for namespace in OWN_NOISE:
-            own.setLogLevelForNamespace(namespace, max(level, LogLevel.warn, key=list(LEVELS.values())[::-1].index))
+            own.setLogLevelForNamespace(namespace, max(level, LogLevel.warn))
     filtered = FilteringLogObserver(target, [own])
     if isinstance(target, FileObserver):
         filtered.reopen = target.reopen  # type: ignore[attr-defined]

@@ -93,3 +93,24 @@ class LogsTests(SynchronousTestCase):
         except ValueError:
             log.failure("it failed")
         self.assertIn("ValueError: broken", stream.getvalue())
+
+    def test_not_reopened(self) -> None:
+        """Where the file cannot be begun anew, the old one goes on."""
+        path = Path(self.mktemp()) / "x.log"
+        path.parent.mkdir()
+        observer = logs.observer(LoggerConfig(type="file", file=path))
+        log = Logger("test", observer=LogPublisher(observer))
+        moved = path.parent.rename(path.parent.with_suffix(".moved"))
+        observer.reopen()
+        log.info("after")
+        self.assertIn("after", (moved / "x.log").read_text())
+
+    def test_noise(self) -> None:
+        """What libraries tell of themselves is left out, but for warnings and with C{-d}."""
+        for debug, count in ((False, 1), (True, 2)):
+            path = Path(self.mktemp())
+            observer = logs.observer(LoggerConfig(type="file", file=path), debug)
+            log = Logger("twisted.internet.protocol", observer=LogPublisher(observer))
+            log.info("Starting factory")
+            log.warn("something is wrong")
+            self.assertEqual(len(path.read_text().splitlines()), count, debug)
