@@ -44,7 +44,8 @@ def boot_file(situation: Situation) -> Choice:
         if entry is not None:
             choice = _usable(situation, Choice(entry.file, origin=entry.origin))
             return _noted(situation, choice if ipxe else _unless_loop(situation, choice))
-        situation.note(f"[bootfile] {_key_name(ipxe, architecture)}", "no such entry")
+        if situation.trace is not None:
+            situation.note(f"[bootfile] {_key_name(ipxe, architecture)}", "no such entry")
     return particular if particular.reason else _none(situation)
 
 

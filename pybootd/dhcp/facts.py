@@ -6,9 +6,10 @@ Whoever carries a decision out gathers the L{Facts} first: whatever needs waitin
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define
 
 from pybootd.dhcp.decision import Decision, Reply, Step
+from pybootd.dhcp.options import dotted
 from pybootd.dhcp.quirks import Quirk
 from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Host, Network, Settings
@@ -19,7 +20,7 @@ from pybootd.origin import Origin
 ALLOWED = Verdict(True, "access is open")
 
 
-@frozen
+@define
 class Facts:
     """What is known at this moment about the machine that asks."""
 
@@ -74,11 +75,17 @@ class Situation:
     host: Host
     quirk: Quirk
     key: bytes
-    trace: list[Step] = field(factory=list)
+    trace: list[Step] | None
+    """None: nobody wants to know, and it costs nothing."""
 
-    def note(self, rule: str, outcome: str, origin: Origin | None = None) -> None:
-        """One more step of the trace."""
-        self.trace.append(Step(rule, outcome, origin))
+    def note(self, rule: str, outcome: object, origin: Origin | None = None) -> None:
+        """
+        One more step of the trace.
+
+        @param outcome: words, or what makes them; an integer is an address.
+        """
+        if self.trace is not None:
+            self.trace.append(Step(rule, dotted(outcome) if isinstance(outcome, int) else str(outcome), origin))
 
     def silent(
         self,
@@ -99,7 +106,7 @@ class Situation:
             release=release,
             routine=routine,
             wants_address=wants_address,
-            trace=tuple(self.trace),
+            trace=tuple(self.trace or ()),
         )
 
     def answered(
@@ -107,7 +114,7 @@ class Situation:
     ) -> Decision:
         """What is done, with the trace of how it came about."""
         return Decision(
-            replies=replies, offer=offer, claim=claim, release=release, reason=reason, trace=tuple(self.trace)
+            replies=replies, offer=offer, claim=claim, release=release, reason=reason, trace=tuple(self.trace or ())
         )
 
     @property

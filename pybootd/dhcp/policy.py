@@ -27,12 +27,14 @@ from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS
 
 ETHERNET, INFINIBAND = 1, 32
+NO_STORE = "the lease store cannot be written, so no lease can be promised"
 
 
-def decide(request: Request, settings: Settings, facts: Facts) -> Decision:
+def decide(request: Request, settings: Settings, facts: Facts, *, traced: bool = True) -> Decision:
     """
     Decide about one request.
 
+    @param traced: whether the trace is wanted; the same question asked later gives the same one.
     @return: the replies (none: silence), what is to be written down first, and the trace of every rule that was tried.
     """
     network = network_of(request, settings)
@@ -40,8 +42,9 @@ def decide(request: Request, settings: Settings, facts: Facts) -> Decision:
         reason = _no_network(request)
         return Decision(reason=reason, trace=(Step("network", reason),))
     key = key_of(request)
-    situation = Situation(request, settings, facts, network, settings.host(key), quirk_of(request), key)
-    situation.note("network", str(network), network.origin)
+    trace: list[Step] | None = [] if traced else None
+    situation = Situation(request, settings, facts, network, settings.host(key), quirk_of(request), key, trace)
+    situation.note("network", network, network.origin)
     if situation.quirk.name:
         situation.note("quirk", f"{situation.quirk.name} ({situation.quirk.source})")
     return _refused(situation) or _RULES[request.kind](situation)
@@ -267,10 +270,10 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
     """An OFFER, an ACK or a BOOTP reply, and the lease that it promises."""
     lease_time = situation.lease_time(address)
     origin = situation.host.address_origin if address == situation.host.address else situation.network.origin
-    situation.note("address", dotted(address), origin)
+    situation.note("address", address, origin)
     if not lease_time:
         origin = situation.settings.origin("leases", "store")
-        return situation.silent("the lease store cannot be written, so no lease can be promised", origin)
+        return situation.silent(NO_STORE, origin)
     file, form = "", None
     if situation.request.boots:
         choice = boot_file(situation)
@@ -307,6 +310,8 @@ def _claim(situation: Situation, type: MessageType, address: int) -> Claim:
 
 def _exhausted(situation: Situation) -> Decision:
     """No address: what to do about it."""
+    if not situation.facts.writable:
+        return situation.silent(NO_STORE, situation.settings.origin("leases", "store"))
     origin = situation.settings.origin("bootpd", "pool_count")
     if not situation.network.pool_count:
         return situation.silent("the pool is empty and it has no line in [static_dhcp]", origin)

@@ -8,6 +8,7 @@ address, the lease store's commit.  Nothing leaves before the lease that it prom
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Protocol
 from uuid import UUID
@@ -27,7 +28,8 @@ from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.quirks import forms, quirk_of
 from pybootd.dhcp.request import Kind, Request
-from pybootd.dhcp.settings import Network, Settings
+from pybootd.dhcp.settings import Host, Network, Settings
+from pybootd.dhcp.sharing import Sharing
 from pybootd.dhcp.vacancy import Probe, Vacancies
 from pybootd.errors import MalformedPacket
 from pybootd.events import Bus, Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
@@ -74,6 +76,7 @@ class Dhcp:
         access: IAccessControl | None = None,
         access_timeout: float = 5.0,
         questions: int = 64,
+        sharing: Sharing | None = None,
         conflict_check: bool = True,
         size_of: Callable[[str, Machine], int | None] = lambda name, machine: None,
         time: Callable[[], float] | None = None,
@@ -82,6 +85,7 @@ class Dhcp:
         @param pools: by the first address of their network.
         @param clock: for timers; C{time} (seconds since the epoch) comes from it if not given.
         @param questions: how many machines the access backends may be asked about at once.
+        @param sharing: where other servers use the same lease store.
         @param size_of: the size of a boot file, where it is known at once (option 13).
         """
         self.settings = settings
@@ -89,6 +93,7 @@ class Dhcp:
         self._interface_names = {network.interface: network.interface_name for network in settings.networks}
         self._broadcasts = {0, LIMITED_BROADCAST, *(network.last for network in settings.networks)}
         self._commit = commit
+        self._sharing = sharing
         self._transport = transport
         self._machines = machines
         self._bus = bus
@@ -127,12 +132,11 @@ class Dhcp:
             return
         if not self._concerns(request):
             return
-        machine = self._see(request)
-        asked = request.kind not in (Kind.DECLINE, Kind.RELEASE) and self.settings.host(key_of(request)).allow is None
-        if self._gate is not None and asked:
-            self._gate.ask(request, machine, request.uuid or self._known_uuid(request, machine))
-        else:
+        machine, host = self._see(request)
+        if self._gate is None or host.allow is not None or request.kind in (Kind.DECLINE, Kind.RELEASE):
             self._answer(request, machine, ALLOWED)
+        else:
+            self._gate.ask(request, machine, request.uuid or self._known_uuid(request, machine))
 
     def _concerns(self, request: Request) -> bool:
         """Whether this server has anything to do with it; what has not leaves no trace."""
@@ -145,10 +149,10 @@ class Dhcp:
         machine = self._machines.get(mac_text(key_of(request)))
         return machine is not None and machine.booted
 
-    def _see(self, request: Request) -> Machine:
-        """What the request says of its machine, remembered and told."""
-        now = self._time()
-        machine = self._machines.see(mac_text(key_of(request)), now)
+    def _see(self, request: Request) -> tuple[Machine, Host]:
+        """What the request says of its machine, remembered and told; and what the configuration says of it."""
+        now, key = self._time(), key_of(request)
+        machine, host = self._machines.see(mac_text(key), now), self.settings.host(key)
         if request.boots and request.kind is not Kind.BOOTP:
             machine.booted = True
         machine.firmware = request.firmware if request.boots else Firmware.SYSTEM
@@ -156,7 +160,6 @@ class Dhcp:
             machine.architecture = request.architecture
         if request.uuid:
             machine.uuid = UUID(bytes_le=request.uuid)
-        host = self.settings.host(key_of(request))
         machine.hostname = host.hostname or request.hostname or machine.hostname
         machine.variables = host.variables
         self._bus.publish(
@@ -165,7 +168,7 @@ class Dhcp:
                 machine.uuid, self._interface_names.get(request.interface, ""),
             )
         )  # fmt: skip
-        return machine
+        return machine, host
 
     def _known_uuid(self, request: Request, machine: Machine) -> bytes:
         """The UUID that the boot phase told, for an operating system does not repeat it."""
@@ -186,26 +189,45 @@ class Dhcp:
             return
         network = network_of(request, self.settings)
         machine.boot_file = verdict.boot_file or machine.boot_file
+        if self._sharing is not None and network is not None and verdict.allowed and self._stranger(key, network):
+            self._sharing.look(key, partial(self._looked, request, machine, verdict, network))
+        else:
+            self._decide(request, machine, self._facts(request, machine, verdict, network), network)
+
+    def _stranger(self, key: bytes, network: Network) -> bool:
+        """Whether nothing is known of the machine here, in this network."""
+        return self.table.of(key, network.first, network.last) is None and not self.table.offered(key, self._time())
+
+    def _looked(self, request: Request, machine: Machine, verdict: Verdict, network: Network, known: bool) -> None:
+        """The store was asked about the machine; without its word nothing can be promised to it."""
         facts = self._facts(request, machine, verdict, network)
-        decision = decide(request, self.settings, facts)
+        facts.writable = facts.writable and known
+        self._decide(request, machine, facts, network)
+
+    def _decide(self, request: Request, machine: Machine, facts: Facts, network: Network | None) -> None:
+        key = key_of(request)
+        decision = decide(request, self.settings, facts, traced=False)
         if decision.wants_address and network is not None and network.first in self._vacancies:
-            found = self._vacancies[network.first].take(request.requested)
+            vacancies = self._vacancies[network.first]
+            found = vacancies.take(request.requested)
+            if self._sharing is not None:
+                self._sharing.replenish(vacancies.pool)
             if isinstance(found, Deferred):
                 self._searching[key] = request
                 found.addCallback(self._found, key, machine, facts, network)
                 found.addErrback(lambda failure: self.log.failure("cannot answer {mac}", failure, mac=machine.mac))
                 return
             if found:
-                facts = evolve(facts, candidate=found)
-                decision = decide(request, self.settings, facts)
+                facts.candidate = found
+                decision = decide(request, self.settings, facts, traced=False)
         self._carry_out(request, machine, facts, decision, network)
 
     def _found(self, address: int, key: bytes, machine: Machine, before: Facts, network: Network) -> None:
         """An address was found, or none (0), for a machine that waited; meanwhile much may have changed."""
         request = self._searching.pop(key)
         facts = self._facts(request, machine, before.verdict, network, before.attempt)
-        facts = evolve(facts, candidate=address)
-        self._carry_out(request, machine, facts, decide(request, self.settings, facts), network)
+        facts.candidate = address
+        self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=False), network)
 
     def _facts(
         self,
@@ -294,7 +316,8 @@ class Dhcp:
         size = self._size_of(name, machine) if name and "://" not in name else None
         if size is None:
             return decision
-        return decide(request, self.settings, evolve(facts, boot_file_size=size))
+        facts.boot_file_size = size
+        return decide(request, self.settings, facts, traced=False)
 
     def _write_down(
         self, request: Request, machine: Machine, facts: Facts, decision: Decision, network: Network, claim: Claim

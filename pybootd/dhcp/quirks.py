@@ -7,7 +7,7 @@ client ignores (it asks again) is followed by the next.  L{QUIRKS} has what cert
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from struct import pack
 
@@ -76,7 +76,8 @@ class Quirk:
 
     name: str
     source: str
-    fits: Callable[[Request], bool]
+    uuid: bytes
+    """How the machine identifier (option 97) of such a client begins."""
     form: Form | None = None
     """The only form in which it believes an answer."""
     terminated: bool = True
@@ -91,10 +92,6 @@ class Quirk:
     """It knows by itself what to load: it is served without an entry in C{[bootfile]}."""
 
 
-def _pi(serial: bytes) -> Callable[[Request], bool]:
-    return lambda request: request.firmware is Firmware.RASPBERRY_PI and request.uuid.startswith(serial)
-
-
 def _menu(text: bytes) -> Form:
     """A boot menu of one item, taken at once; a Pi looks for this very text."""
     item = pack("!HB", 0, len(text)) + text
@@ -102,13 +99,13 @@ def _menu(text: bytes) -> Form:
     return Form("Raspberry Pi's menu", {60: pxe.PXE_CLIENT, 43: pxe.encapsulate(parts)})
 
 
-QUIRKS = (
+PIS = (
     Quirk(
         "Raspberry Pi 3",
         # never sends a REQUEST; takes any offer that it sees, all boards with one xid; its adapter holds packets back;
         # a NUL in option 66 or 67 stops it
         "raspberrypi/firmware #1699, #1067, #894, #871",
-        _pi(b"\x44"),
+        b"\x44",
         form=_menu(b"Raspberry Pi Boot   "),
         terminated=False,
         never_broadcast=True,
@@ -119,19 +116,23 @@ QUIRKS = (
     Quirk(
         "Raspberry Pi 4 or later",
         "raspberrypi/rpi-eeprom #60, #82; raspberrypi/firmware #1850",
-        _pi(b"RPi"),
+        b"RPi",
         form=_menu(b"Raspberry Pi Boot"),
         terminated=False,
         fixed_name=True,
     ),
 )
 
-USUAL = Quirk("", "", lambda request: True)
+USUAL = Quirk("", "", b"")
+
+QUIRKS: Mapping[Firmware, tuple[Quirk, ...]] = {Firmware.RASPBERRY_PI: PIS}
+"""By what speaks; the first row that fits counts."""
 
 
 def quirk_of(request: Request) -> Quirk:
     """The row that fits a request, or the usual."""
-    return next((quirk for quirk in QUIRKS if quirk.fits(request)), USUAL)
+    rows = QUIRKS.get(request.firmware, ())
+    return next((quirk for quirk in rows if request.uuid.startswith(quirk.uuid)), USUAL)
 
 
 def speaker_of(request: Request) -> Speaker:

@@ -106,9 +106,11 @@ class Request:
     options: Mapping[int, bytes] = field(factory=dict)
     """Every option as it came (RFC 3396 pieces joined), for what has no field of its own."""
 
-    @property
-    def boots(self) -> bool:
-        """Whether it wants a boot file: PXE, UEFI HTTP boot, iPXE, or BOOTP, which is for nothing else."""
+    boots: bool = field(init=False)
+    """Whether it wants a boot file: PXE, UEFI HTTP boot, iPXE, or BOOTP, which is for nothing else."""
+
+    @boots.default
+    def _wants_file(self) -> bool:
         return self.firmware not in (Firmware.UNKNOWN, Firmware.SYSTEM) or self.kind is Kind.BOOTP
 
     @property

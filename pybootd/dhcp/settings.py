@@ -56,8 +56,8 @@ class Network:
     pool_count: int = 0
     origin: Origin | None = None
 
-    def __contains__(self, address: object) -> bool:
-        return isinstance(address, int) and self.first <= address <= self.last
+    def __contains__(self, address: int) -> bool:
+        return self.first <= address <= self.last
 
     def __str__(self) -> str:
         return f"{IPv4Address(self.first)}/{32 - (self.first ^ self.last).bit_length()}"
@@ -107,6 +107,14 @@ class Settings:
     """C{[buggy_clients]}."""
     port: int = 67
     origins: Mapping[tuple[str, str], Origin] = field(factory=dict)
+    _behind: Mapping[int, Sequence[Network]] = field(init=False)
+
+    @_behind.default
+    def _by_interface(self) -> Mapping[int, Sequence[Network]]:
+        """Networks by the interface that leads there; 0: those that any does."""
+        near = [network for network in self.networks if network.interface]
+        indexes = {network.interface for network in near}
+        return {0: near} | {index: [one for one in near if one.interface == index] for index in indexes}
 
     def origin(self, section: str, option: str) -> Origin:
         """Where an option was said, or that it is a default."""
@@ -127,7 +135,7 @@ class Settings:
         @param interface: its index; 0 where the system does not tell: the network that is served first.
         @param addresses: which of several networks behind one interface is meant, the strongest sign first.
         """
-        here = [one for one in self.networks if (one.interface == interface if interface else one.interface)]
+        here = self._behind.get(interface, ())
         if len(here) > 1:
             for address in addresses:
                 for network in here:
