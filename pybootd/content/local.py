@@ -30,6 +30,12 @@ InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 MAXIMUM_LINKS = 40
 """Links followed for one name; the kernel's own limit (path_resolution(7))."""
 
+KEPT = 2.0
+"""Seconds, at most, for which a file stays open after its last reader; nobody should wait longer to unmount."""
+
+IDLE = 64
+"""How many files are kept open so."""
+
 LOOK_AHEAD = 4
 """How many times as much as is wanted now a disk is told to read."""
 
@@ -84,13 +90,24 @@ class LocalFiles:
     """
     Opens files; one instance serves the whole server.
 
-    @param in_thread: where a file that is not in memory is read from disk; None: here,
-        which only short-lived programs and tests should do.
+    A file stays open for a moment after its last reader: the next one seldom lets wait for
+    itself, be it a hall of machines or the second request of a size probe.
     """
 
-    def __init__(self, in_thread: InThread | None = None) -> None:
+    def __init__(
+        self,
+        in_thread: InThread | None = None,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
+        """
+        @param in_thread: where a file that is not in memory is read from disk; None: here,
+            which only short-lived programs and tests should do.
+        @param call_later: the reactor's; None: files are closed at once.
+        """
         self._in_thread = in_thread
+        self._call_later = call_later
         self._shared: dict[tuple[str, str, bool], _Shared] = {}
+        self._idle: set[_Shared] = set()
 
     def open(self, root: str, name: str, ignore_case: bool = False) -> Content:
         """
@@ -106,8 +123,10 @@ class LocalFiles:
         key = (root, name, ignore_case)
         shared = self._shared.get(key)
         if shared is None or not shared.unchanged():
-            shared = self._shared[key] = _Shared(*_open(root, name, ignore_case))
-            shared.forget = lambda: self._forget(key, shared)
+            if shared in self._idle:
+                self._close(shared)
+            shared = self._shared[key] = _Shared(self, key, *_open(root, name, ignore_case))
+        self._idle.discard(shared)
         return shared.content(self._in_thread)
 
     def read(self, root: str, name: str, limit: int, ignore_case: bool = False) -> bytes:
@@ -122,22 +141,44 @@ class LocalFiles:
         finally:
             os.close(fd)
 
-    def _forget(self, key: tuple[str, str, bool], shared: _Shared) -> None:
-        if self._shared.get(key) is shared:
-            del self._shared[key]
+    def unused(self, shared: _Shared) -> None:
+        """The last reader of a file has left."""
+        if self._call_later is None or self._shared.get(shared.key) is not shared or len(self._idle) >= IDLE:
+            self._close(shared)
+            return
+        if not self._idle:
+            self._call_later(KEPT, self._close_idle)
+        self._idle.add(shared)
+
+    def _close_idle(self) -> None:
+        for shared in tuple(self._idle):
+            self._close(shared)
+
+    def _close(self, shared: _Shared) -> None:
+        os.close(shared.fd)
+        self._idle.discard(shared)
+        if self._shared.get(shared.key) is shared:
+            del self._shared[shared.key]
 
 
 class _Shared:
-    """One open file and its readers; closed by the last of them."""
+    """One open file, and how many read it."""
 
-    __slots__ = ("_readers", "fd", "forget", "identity", "path", "status")
+    __slots__ = ("_files", "_identity", "_path", "_readers", "etag", "fd", "key", "modified", "size", "source")
 
-    def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
-        self.fd = fd
-        self.path = path
-        self.status = status
-        self.forget: Callable[[], None] = lambda: None
+    def __init__(
+        self, files: LocalFiles, key: tuple[str, str, bool], fd: int, source: str, status: os.stat_result
+    ) -> None:
+        self._files = files
+        self._identity = _identity(status)
+        self._path = _raw(source)
         self._readers = 0
+        self.key = key
+        self.fd = fd
+        self.source = source
+        self.size = status.st_size
+        self.modified = status.st_mtime
+        self.etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
     def unchanged(self) -> bool:
         """
@@ -146,30 +187,24 @@ class _Shared:
         Only compared, never opened: what was vetted when it was opened is what is served.
         """
         try:
-            now = os.stat(_raw(self.path))  # noqa: PTH116 - bytes, whatever the locale
-        except (OSError, ValueError):
+            return _identity(os.stat(self._path)) == self._identity  # noqa: PTH116 - bytes, whatever the locale
+        except OSError:
             return False
-        return _identity(now) == _identity(self.status)
 
     def content(self, in_thread: InThread | None) -> Content:
-        status = self.status
-        self.acquire()
-        return Content(
-            source=self.path,
-            size=status.st_size,
-            body=FileBody(self, in_thread),
-            modified=status.st_mtime,
-            etag=f"{status.st_mtime_ns:x}-{status.st_size:x}",
-        )
+        """For one more reader."""
+        self._readers += 1
+        return Content(self.source, self.size, FileBody(self, in_thread), self.modified, self.etag)
 
     def acquire(self) -> None:
+        """Keep it open for one more."""
         self._readers += 1
 
     def release(self) -> None:
+        """One needs it no longer."""
         self._readers -= 1
         if not self._readers:
-            os.close(self.fd)
-            self.forget()
+            self._files.unused(self)
 
 
 class FileBody:
@@ -178,7 +213,7 @@ class FileBody:
     def __init__(self, shared: _Shared, in_thread: InThread | None) -> None:
         self._shared: _Shared | None = shared
         self._fd = shared.fd
-        self._size = shared.status.st_size
+        self._size = shared.size
         self._in_thread = in_thread
         self._nowait = _NOWAIT if in_thread is not None else 0
         self._wanted = (0, 0)

@@ -9,10 +9,11 @@ from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, execute
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.content.content import Content
-from pybootd.content.local import LocalFiles, is_cached, load
+from pybootd.content.local import IDLE, KEPT, LocalFiles, is_cached, load
 from pybootd.errors import NotFound, SourceFailed
 from tests.support.tree import Tree, open_descriptors
 
@@ -228,6 +229,53 @@ class SharingTests(LocalCase):
         self.tree.write("file", b"data")
         self.open("file").body.close()
         self.assertEqual(self.files._shared, {})
+
+
+class KeptOpenTests(LocalCase):
+    """A file stays open for a moment after its last reader."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.clock = Clock()
+        self.files = LocalFiles(call_later=self.clock.callLater)
+        self.addCleanup(self.clock.advance, KEPT)
+
+    def test_kept(self) -> None:
+        """The next reader finds it open; when nobody comes it is closed, and no timer runs."""
+        self.tree.write("file", b"data")
+        fd = self.open("file").body
+        fd.close()
+        again = self.open("file").body
+        self.assertEqual((again.fileno(), again.read(0, 4)), (fd.fileno(), b"data"))
+        self.clock.advance(KEPT)
+        self.assertEqual(again.read(0, 4), b"data")
+        before = open_descriptors()
+        again.close()
+        self.assertEqual(open_descriptors(), before)
+        self.clock.advance(KEPT)
+        self.assertEqual((open_descriptors(), self.clock.getDelayedCalls()), (before - 1, []))
+
+    def test_changed(self) -> None:
+        """What has changed, gone or become a link meanwhile is not served from it."""
+        path = self.tree.write("file", b"data")
+        self.open("file").body.close()
+        path.write_bytes(b"more data")
+        self.assertEqual(self.data("file"), b"more data")
+        path.unlink()
+        path.symlink_to(self.tree.top / "secret")
+        with self.assertRaises(NotFound):
+            self.data("file")
+        path.unlink()
+        with self.assertRaises(NotFound):
+            self.data("file")
+
+    def test_bounded(self) -> None:
+        """No more than agreed are kept."""
+        before = open_descriptors()
+        for number in range(IDLE + 5):
+            self.tree.write(str(number), b"data")
+            self.open(str(number)).body.close()
+        self.assertEqual(open_descriptors(), before + IDLE)
 
 
 class ColdTests(LocalCase):
