@@ -111,6 +111,7 @@ class FileRequest(Request):
     _gone = False
     _asked: Deferred[Content] | None = None
     _content: Content | None = None
+    _mac = ""
     _name = b""
     _transfer = 0
     _begun = 0.0
@@ -129,6 +130,8 @@ class FileRequest(Request):
             self._break(Failure())
 
     def process(self) -> None:
+        machine = self.channel.machine
+        self._mac = "" if machine is None else machine.mac
         if self.method not in (b"GET", b"HEAD"):
             self._say(405, "Only GET and HEAD are served here", b"Allow: GET, HEAD")
             return
@@ -141,7 +144,7 @@ class FileRequest(Request):
             self._name = name_of(self.uri)
             if self._listening:
                 self._publish(FileAsked, protocol="http", name=self._named)
-            found = self.channel.site.resolver.resolve(self._name, self.channel.machine)
+            found = self.channel.site.resolver.resolve(self._name, machine)
         except ContentError as error:
             self._fail(error)
             return
@@ -323,10 +326,8 @@ class FileRequest(Request):
         return self._name.decode("utf-8", "surrogateescape")
 
     def _publish(self, kind: type[Event], **fields: Any) -> None:
-        channel = self.channel
-        machine = channel.machine
-        mac = "" if machine is None else machine.mac
-        channel.site.bus.publish(kind(channel.site.reactor.seconds(), mac, channel.address, **fields))
+        site = self.channel.site
+        site.bus.publish(kind(site.reactor.seconds(), self._mac, self.channel.address, **fields))
 
     def _begin(self, content: Content, selection: Selection) -> None:
         site = self.channel.site
