@@ -98,7 +98,7 @@ class Shared:
         self.reactor = reactor
         self.machines = Machines(config.limits.machines)
         self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
-        self.files = LocalFiles(self.in_thread)
+        self.files = LocalFiles(self.in_thread, reactor.callLater)
         self.attached: list[IService] = []
         """Services of the providers' own."""
         self._made: dict[tuple[str, str], Any] = {}
@@ -263,7 +263,7 @@ class DhcpService(Service):
 
     def startService(self) -> None:
         super().startService()
-        opened = self._store.open()
+        opened: Deferred[Any] = self._store.open()
         opened.addCallback(self._serve)
         failed: list[Failure] = []
         opened.addErrback(failed.append)
@@ -271,8 +271,13 @@ class DhcpService(Service):
             if failed[0].check(StoreError):
                 raise EnvironmentProblem(f"{self._config.origin('leases', 'store')}: {failed[0].getErrorMessage()}")
             failed[0].raiseException()
-        # a store at the other end of a network may still be waited for
-        opened.addCallback(lambda _: [self.log.failure("no DHCP", failure) for failure in failed if self.running])
+        opened.addCallback(self._late, failed)
+
+    def _late(self, _: object, failed: Sequence[Failure]) -> None:
+        """A store at the other end of a network is opened while the daemon runs already."""
+        for failure in failed:
+            if self.running:
+                self.log.failure("no machine gets an address", failure)
 
     def _serve(self, leases: Sequence[Lease]) -> None:
         shared, config = self._shared, self._config
@@ -288,7 +293,7 @@ class DhcpService(Service):
             Throttle(shared.reactor.seconds),
             self._echo,
         )
-        self._dhcp = Dhcp(
+        dhcp = self._dhcp = Dhcp(
             self._settings,
             table,
             pools,
@@ -312,8 +317,8 @@ class DhcpService(Service):
             port.start()
         if self._broadcasts is not None:
             self._broadcasts.start()
-        begun = sharing.begin() if sharing is not None else succeed(None)
-        begun.addCallback(lambda _: self._dhcp.start())
+        begun: Deferred[Any] = sharing.begin() if sharing is not None else succeed(None)
+        begun.addCallback(lambda _: dhcp.start())
         for network in self._settings.networks:
             self.log.info(
                 "serving {network}: {mode}, as {server}",

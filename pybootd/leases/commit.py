@@ -16,8 +16,10 @@ from twisted.python.failure import Failure
 from pybootd.errors import StoreError
 from pybootd.interfaces import ILeaseStore
 from pybootd.leases.lease import Claim
+from pybootd.plain import plain
 
 
+@plain
 class Outcome(Enum):
     """What became of a claim."""
 
@@ -56,6 +58,7 @@ class GroupCommit:
         """Why the store could not be written the last time; empty while all is well."""
         self.failing = False
         """Whether that was just now: promising anything before the next attempt would be in vain."""
+        self._drained: list[Deferred[None]] = []
 
     def submit(self, claim: Claim, done: Done) -> None:
         """Write this claim down; C{done} is called with what became of it, once, not before this returns."""
@@ -64,6 +67,14 @@ class GroupCommit:
             return
         self._waiting.append((claim, done))
         self._schedule()
+
+    def drained(self) -> Deferred[None]:
+        """Fires when nothing waits and nothing is being written."""
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        if not self._busy:
+            self._next()
+        return drained
 
     def _schedule(self) -> None:
         """Everything that this wake-up of the reactor brings goes in one group."""
@@ -113,3 +124,7 @@ class GroupCommit:
     def _next(self) -> None:
         self._busy = False
         self._schedule()
+        if not self._busy:
+            waiting, self._drained = self._drained, []
+            for drained in waiting:
+                drained.callback(None)
