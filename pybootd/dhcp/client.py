@@ -22,8 +22,7 @@ BOOT_SERVER_PORT = 4011
 ARCHITECTURES = 8
 """So many are read: honest firmware names one or two, and the decision looks for a file for each."""
 
-_PI_3 = b"\x44" * 16
-"""What its ROM has for a UUID; later ones begin with C{RPi4}, C{RPi5}."""
+_PI_3_ROM = b"\x44" * 16
 _HOSTNAME = re.compile(rb"[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
 _IPXE = (b"iPXE", b"gPXE")
 
@@ -121,7 +120,7 @@ def _kind(packet: Packet, requested: int, server: int, unicast: bool, boot_serve
 
 def _firmware(vendor_class: bytes, uuid: bytes, ipxe: bool) -> Firmware:
     """A Raspberry Pi says x86 BIOS of itself, and iPXE says PXEClient: the order matters."""
-    if uuid.startswith(b"RPi") or uuid == _PI_3:
+    if uuid and _is_raspberry_pi(uuid):
         return Firmware.RASPBERRY_PI
     if ipxe:
         return Firmware.IPXE
@@ -130,6 +129,17 @@ def _firmware(vendor_class: bytes, uuid: bytes, ipxe: bool) -> Firmware:
     if vendor_class.startswith(pxe.HTTP_CLIENT):
         return Firmware.HTTP_BOOT
     return Firmware.UNKNOWN
+
+
+def _is_raspberry_pi(uuid: bytes) -> bool:
+    """
+    C{RPi4} and C{RPi5} begin what later loaders have for a UUID; earlier ones repeat their serial number four times
+    (raspberrypi/firmware #941, rpi-eeprom #58, #87).  One byte throughout is the Pi 3's ROM, or the mark of a careless
+    maker of PCs.
+    """
+    if uuid.startswith(b"RPi") or uuid == _PI_3_ROM:
+        return True
+    return uuid == uuid[:4] * 4 and uuid != uuid[:1] * 16
 
 
 def _architectures(raw: bytes, vendor_class: bytes) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from pybootd.dhcp import pxe
 from pybootd.dhcp.architectures import BIOS
 from pybootd.dhcp.request import Request
 from pybootd.machine import Firmware
+from pybootd.plain import plain
 
 
 @frozen
@@ -38,6 +39,7 @@ HTTP = Form("HTTP", {60: pxe.HTTP_CLIENT})
 BOOT_SERVER = Form("PXE, from port 4011", {60: pxe.PXE_CLIENT})
 
 
+@plain
 class Speaker(Enum):
     """Clients that are told alike."""
 
@@ -101,24 +103,24 @@ def _menu(text: bytes) -> Form:
 
 PIS = (
     Quirk(
-        "Raspberry Pi 3",
-        # never sends a REQUEST; takes any offer that it sees, all boards with one xid; its adapter holds packets back;
-        # a NUL in option 66 or 67 stops it
-        "raspberrypi/firmware #1699, #1067, #894, #871",
-        b"\x44",
-        form=_menu(b"Raspberry Pi Boot   "),
-        terminated=False,
-        never_broadcast=True,
-        announce=True,
-        binds=True,
-        fixed_name=True,
-    ),
-    Quirk(
         "Raspberry Pi 4 or later",
         "raspberrypi/rpi-eeprom #60, #82; raspberrypi/firmware #1850",
         b"RPi",
         form=_menu(b"Raspberry Pi Boot"),
         terminated=False,
+        fixed_name=True,
+    ),
+    Quirk(
+        "Raspberry Pi 3",
+        # never sends a REQUEST; takes any offer that it sees, all boards with one xid; its adapter holds packets back;
+        # a NUL in option 66 or 67 stops it.  The first loaders of the Pi 4 pass for one, which does them no harm
+        "raspberrypi/firmware #1699, #1067, #894, #871",
+        b"",
+        form=_menu(b"Raspberry Pi Boot   "),
+        terminated=False,
+        never_broadcast=True,
+        announce=True,
+        binds=True,
         fixed_name=True,
     ),
 )
