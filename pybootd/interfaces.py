@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 from zope.interface import Attribute, Interface
 
+from pybootd.plain import plain
+
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from pybootd.machine import Machine
 
 
+@plain
 class Phase(Enum):
     """What the machine asks for."""
 

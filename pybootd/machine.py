@@ -16,7 +16,10 @@ from uuid import UUID
 
 from attrs import define, field
 
+from pybootd.plain import plain
 
+
+@plain
 class Firmware(Enum):
     """What kind of program speaks for the machine at the moment."""
 
@@ -28,6 +31,7 @@ class Firmware(Enum):
     SYSTEM = "operating system"
 
 
+@plain
 class Stage(Enum):
     """How far the machine has come, in the order of a boot."""
 

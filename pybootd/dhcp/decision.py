@@ -13,8 +13,10 @@ from attrs import field, frozen
 
 from pybootd.leases.lease import Claim
 from pybootd.origin import Origin
+from pybootd.plain import plain
 
 
+@plain
 class MessageType(IntEnum):
     """Option 53 (RFC 2132 9.6); 0 stands for a BOOTP reply, which has none."""
 

@@ -13,12 +13,14 @@ from attrs import frozen
 
 from pybootd.dhcp.decision import MessageType, Reply
 from pybootd.dhcp.request import Kind, Request
+from pybootd.plain import plain
 
 LIMITED_BROADCAST = 0xFFFFFFFF
 BROADCAST_FLAG = 0x8000
 ETHERNET = 1
 
 
+@plain
 class Way(Enum):
     """How the datagram travels."""
 

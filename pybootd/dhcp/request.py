@@ -13,8 +13,10 @@ from enum import Enum
 from attrs import field, frozen
 
 from pybootd.machine import Firmware
+from pybootd.plain import plain
 
 
+@plain
 class Kind(Enum):
     """What a message wants (RFC 2131 4.3; the four kinds of REQUEST are told apart as in 4.3.2)."""
 

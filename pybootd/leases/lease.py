@@ -11,7 +11,10 @@ from enum import IntEnum
 
 from attrs import frozen
 
+from pybootd.plain import plain
 
+
+@plain
 class State(IntEnum):
     """What a record says.  The numbers are written to disk: never renumber."""
 
