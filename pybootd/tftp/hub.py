@@ -24,6 +24,10 @@ EVENTS = 256
 """Sockets served in one round."""
 
 
+EPOLLIN, EPOLLOUT = 1, 4
+"""As everywhere in Linux; the module has them on Linux only."""
+
+
 class Member(Protocol):
     """Somebody with a socket."""
 
@@ -83,10 +87,10 @@ class EpollHub:
         if not self._members:
             self._reactor.addReader(self)
         self._members[fd] = member
-        self._epoll.register(fd, select.EPOLLIN)
+        self._epoll.register(fd, EPOLLIN)
 
     def want_write(self, fd: int) -> None:
-        self._epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+        self._epoll.modify(fd, EPOLLIN | EPOLLOUT)
 
     def remove(self, fd: int) -> None:
         del self._members[fd]
@@ -103,9 +107,9 @@ class EpollHub:
 
     def doRead(self) -> None:
         """Serve whoever is ready; a few rounds, for answers often come while others are served."""
-        members = self._members
+        poll, members = self._epoll.poll, self._members
         for _ in range(ROUNDS):
-            events = self._epoll.poll(0, EVENTS)
+            events = poll(0, EVENTS)
             if not events:
                 return
             now = self.clock()
@@ -114,14 +118,21 @@ class EpollHub:
                 if member is None:
                     continue  # it left while others were served
                 try:
-                    if event & select.EPOLLOUT:
-                        self._epoll.modify(fd, select.EPOLLIN)
-                        member.writable(now)
-                    if event & ~select.EPOLLOUT:
+                    if event == EPOLLIN:
                         member.readable(now)
+                    else:
+                        self._serve(fd, event, member, now)
                 except Exception:
                     self.log.failure("a TFTP transfer failed")
                     member.failed()
+
+    def _serve(self, fd: int, event: int, member: Member, now: float) -> None:
+        """The rare events."""
+        if event & EPOLLOUT:
+            self._epoll.modify(fd, EPOLLIN)
+            member.writable(now)
+        if event & ~EPOLLOUT:
+            member.readable(now)
 
     def fileno(self) -> int:
         return self._epoll.fileno()
