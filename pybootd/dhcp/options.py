@@ -81,7 +81,13 @@ def _machine(raw: bytes) -> str:
 
 
 _TYPES = {one.value: one.name for one in MessageType if one}
-_IN_PXE = {6: "discovery control", 8: "boot servers", 9: "menu", 10: "prompt", 71: "chosen item"}
+_IN_PXE = {
+    pxe.DISCOVERY_CONTROL: "discovery control",
+    pxe.BOOT_SERVERS: "boot servers",
+    pxe.BOOT_MENU: "menu",
+    pxe.MENU_PROMPT: "prompt",
+    pxe.BOOT_ITEM: "chosen item",
+}
 _IN_RELAY = {1: "circuit", 2: "remote", 5: "link", 6: "subscriber", 11: "server", 12: "relay"}
 
 BYTE, SHORT, SECONDS, ADDRESS = _number("!B"), _number("!H"), _number("!I"), _number("!I", dotted)
@@ -91,7 +97,7 @@ OPAQUE: Codec[bytes] = Codec(bytes, bytes, _readable)
 MESSAGE = _number("!B", lambda number: _TYPES.get(number, str(number)))
 ARCHITECTURES = _list("!H", architectures.name_of)
 MACHINE: Codec[bytes] = Codec(bytes, bytes, _machine)
-PXE, RELAY, IPXE = _parts(_IN_PXE), _parts(_IN_RELAY), _parts({0xB0: "no PXE DHCP"})
+PXE, RELAY, IPXE = _parts(_IN_PXE), _parts(_IN_RELAY), _parts({pxe.NO_PXE_DHCP[0]: "no PXE DHCP"})
 
 
 @frozen
