@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from pybootd.config import BootpdConfig, Config, SubnetConfig, pool
 from pybootd.content.patterns import Value
-from pybootd.content.urls import is_url
+from pybootd.content.urls import is_url, scheme
 from pybootd.content.variables import NAMES
 from pybootd.dhcp.architectures import BY_NUMBER, name_of
 from pybootd.dhcp.pxe import swapped
@@ -22,6 +22,7 @@ from pybootd.origin import Origin, Problem
 from pybootd.words import MAC_BITS, UUID_BITS
 
 ACCESS = ("mac", "uuid", "http")
+SCHEMES = ("http", "https")
 STORES = ("sqlite", "memory", "postgresql")
 SNAME = 63
 """Letters that the sname field of a DHCP packet holds (RFC 2131 2)."""
@@ -38,6 +39,7 @@ def problems(config: Config, plugins: Collection[str] = ()) -> Iterator[Problem]
     """Everything that makes the configuration unusable."""
     yield from _access(config, plugins)
     yield from _webhook(config)
+    yield from _sources(config, plugins)
     yield from _store(config, plugins)
     yield from _home_pool(config)
     yield from _subnets(config)
@@ -76,6 +78,20 @@ def _access(config: Config, plugins: Collection[str]) -> Iterator[Problem]:
 def _webhook(config: Config) -> Iterator[Problem]:
     if ("webhook", "") in config.origins and not _said(config, "webhook", "url"):
         yield Problem(config.origin("webhook"), "url is missing; write e.g. url = http://boot.example.org/hook")
+
+
+def _sources(config: Config, plugins: Collection[str]) -> Iterator[Problem]:
+    """Roots and targets that are URLs: somebody must be able to fetch them."""
+    places = [(config.origin(section, "root"), getattr(config, section).root) for section in ("tftpd", "httpd")]
+    places += [(rule.origin, rule.value) for rule in config.filters]
+    for origin, place in places:
+        name = scheme(place)
+        if not is_url(place) or name in SCHEMES:
+            continue
+        if name not in plugins:
+            yield Problem(origin, f"nobody here fetches {name} URLs; {nearest(name, (*SCHEMES, *plugins))}", place)
+        elif (name, "") not in config.origins:
+            yield Problem(origin, f"there is no section [{name}]; add it, so that the plugin is used", place)
 
 
 def _allowed_twice(config: Config) -> Iterator[Problem]:

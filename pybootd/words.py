@@ -35,6 +35,7 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _INTERFACE = re.compile(r"[^\s/\0]{1,15}")
 _STORE = re.compile(r"memory|sqlite:.+|postgres(ql)?://.+|(?!sqlite:|postgres(ql)?:)[a-z][a-z0-9_-]*:.*")
+_FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[!\"$->@-~]*")
 _URL_PATH = re.compile(r"[!-~]*")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:(?:-[0-9A-Fa-f]{2}){0,5}|(?::[0-9A-Fa-f]{2}){0,5})")
 _UUID = re.compile(r"[0-9A-Fa-f]{2,8}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){0,3}(-[0-9A-Fa-f]{1,12})?|[0-9A-Fa-f]{32}")
@@ -233,7 +234,9 @@ def path(text: str) -> Path:
 
 
 def root(text: str) -> str:
-    """A directory or a URL prefix; the original's C{^/}, beside the daemon, is C{./}."""
+    """A directory or a URL prefix, perhaps a plugin's; the original's C{^/}, beside the daemon, is C{./}."""
+    if _FOREIGN.fullmatch(text) and not text.lower().startswith(("http:", "https:")):
+        return text
     if "://" in text:
         return url(text)
     return str(path("./" + text[2:] if text.startswith("^/") else text))

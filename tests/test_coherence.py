@@ -39,6 +39,10 @@ PROBLEMS: Rows = (
      f"6: [host {A}] allow: [mac] says otherwise at line 4; remove one"),
     ("[uuid]\n77aabbcc-1122-3344-5566-778899aabbcc = yes\nccbbaa77-2211-4433-5566-778899aabbcc = no",
      "5: [uuid] ccbbaa77-2211-4433-5566-778899aabbcc: line 4 says otherwise of this UUID in its other byte order; remove one"),
+    # who fetches
+    ("[httpd]\nroot = ftp://a/b",     "4: [httpd] root = ftp://a/b: nobody here fetches ftp URLs; there is http, https"),
+    ("[filters]\nx = gone://a/{filename}",
+     "4: [filters] x = gone://a/{filename}: nobody here fetches gone URLs; there is http, https"),
     # pools and networks
     ("pool_end = 192.168.1.99",       "3: [bootpd] pool_end = 192.168.1.99: lies before pool_start"),
     ("pool_end = 192.168.1.110\npool_count = 3",
@@ -169,6 +173,13 @@ class ProblemTests(SynchronousTestCase):
     def test_plugins(self) -> None:
         """An installed plugin's word is known, for access and for leases."""
         config(BASE + "access = ldap\n[ldap]\n[leases]\nstore = redis:x", plugins=["ldap", "redis"])
+
+    def test_plugin_source(self) -> None:
+        """An installed plugin's scheme is known for roots, once its section is there."""
+        text = BASE + "[tftpd]\nroot = zip:///a.zip\n"
+        config(f"{text}[zip]\n", plugins=["zip"])
+        error = self.assertRaises(ConfigError, config, text, plugins=["zip"])
+        self.assertIn("there is no section [zip]", str(error))
 
 
 class WarningTests(SynchronousTestCase):

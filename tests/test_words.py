@@ -68,6 +68,7 @@ ACCEPTED: Sequence[tuple[Parser, str, Any]] = (
     (words.root,          "./boot",                "boot"),
     (words.root,          "^/boot",                "boot"),
     (words.root,          "https://a.b:8443/c/",   "https://a.b:8443/c/"),
+    (words.root,          "zip:///srv/boot.zip/",  "zip:///srv/boot.zip/"),
     (words.url,           "http://[::1]/x",        "http://[::1]/x"),
     (words.url,           "http://u:p@h/%20",      "http://u:p@h/%20"),
     (words.web_page,      "https://h:8443/x?a=b&c", "https://h:8443/x?a=b&c"),
@@ -164,9 +165,10 @@ REJECTED: Sequence[tuple[Parser, str, str]] = (
     (words.path,          "a\0b",              "not a path; write e.g. /srv/boot or ./boot"),
     (words.root,          "",                  "not a path; write e.g. /srv/boot or ./boot"),
     *((words.root, url, NOT_URL)
-      for url in ("ftp://a/b", "http://", "http:///x", "http://a/b?c", "http://a/#", "http://a:0/", "http://a:99999/",
-                  "http://a/ b", "http://a\n/b", "http://[a/b", "http://ä/")),
+      for url in ("http://", "http:///x", "http://a/b?c", "http://a/#", "http://a:0/", "http://a:99999/",
+                  "http://a/ b", "http://a\n/b", "http://[a/b", "http://ä/", "zip://a?b")),
     (words.location,      "",                  NOT_URL),
+    (words.location,      "ftp://a/b",         NOT_URL),
     *((words.web_page, url, "not the URL of a web page; write e.g. http://boot.example.org/hook")
       for url in ("", "ftp://a/b", "http://a/ b", "http://a/#c", "http://a/?b#c", "http://a/?b c")),
     (words.event_kinds,   "leased; gone",      f'"gone": not one of {", ".join(KINDS)}'),
