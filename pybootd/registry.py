@@ -43,22 +43,22 @@ class Context:
 
 @cache
 def _found() -> Mapping[str, Mapping[str, EntryPoint]]:
-    return {group: {point.name: point for point in entry_points(group=group)} for group in GROUPS}
+    # pybootd's own come last: nobody stands in for them by installing something of the same name
+    return {group: {point.name: point for point in sorted(entry_points(group=group), key=_own)} for group in GROUPS}
 
 
-def plugin_names() -> Collection[str]:
-    """Names of installed providers that are not pybootd's own: they may have sections in the configuration."""
-    return {
-        point.name
-        for group in _found().values()
-        for point in group.values()
-        if point.dist is None or point.dist.name != OWN
-    }
+def _own(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == OWN
 
 
 def third_party(group: str) -> Collection[str]:
     """The providers of one seam that are not pybootd's own."""
-    return tuple(name for name, point in _found()[group].items() if point.dist is None or point.dist.name != OWN)
+    return [name for name, point in _found()[group].items() if not _own(point)]
+
+
+def plugin_names() -> Collection[str]:
+    """All of these: they may have sections in the configuration."""
+    return {name for group in GROUPS for name in third_party(group)}
 
 
 def chosen(group: str, config: Config) -> Collection[str]:
