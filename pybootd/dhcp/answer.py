@@ -7,20 +7,26 @@ How a client that boots is told what to load stands in L{pybootd.dhcp.quirks}.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from struct import pack
+from types import MappingProxyType
 
 from pybootd.config import FOREVER
 from pybootd.dhcp.decision import MessageType, Reply
 from pybootd.dhcp.facts import Situation
 from pybootd.dhcp.options import dotted
+from pybootd.dhcp.pxe import HTTP_CLIENT
 from pybootd.dhcp.quirks import Form
 from pybootd.dhcp.request import Kind
+from pybootd.dhcp.settings import Network
 from pybootd.machine import Firmware
 
 LONG_NAME = 127
 """Bytes that C{file} holds beside its NUL."""
 
 BROADCAST = 0x8000
+
+NOTHING: Mapping[int, bytes] = MappingProxyType({})
 
 
 def answer(
@@ -31,7 +37,7 @@ def answer(
     lease_time: int = 0,
     form: Form | None = None,
     file: str = "",
-    vendor: Mapping[int, bytes] | None = None,
+    vendor: Mapping[int, bytes] = NOTHING,
 ) -> Reply:
     """
     A reply that serves.
@@ -41,22 +47,27 @@ def answer(
     @param form: how the client is told what to load; None where it does not boot.
     @param vendor: options that replace those of the form.
     """
-    request, network = situation.request, situation.network
-    options: dict[int, bytes] = {}
+    request, network, facts = situation.request, situation.network, situation.facts
+    named = file.encode("utf-8", "surrogateescape") if form is not None and form.names_file else b""
+    options = {}
     if type is not MessageType.BOOTP:
-        options[53] = bytes((type,))
-        options[54] = pack("!I", situation.server)
-    if lease_time:
-        options[51] = pack("!I", lease_time)
+        options = {53: bytes((type,)), 54: pack("!I", situation.server)}
     if address or request.kind in (Kind.INFORM, Kind.BOOTP):
-        _network_options(options, situation, lease_time)
-    names = form is not None and form.names_file and bool(file)
+        router = request.giaddr if network.relay_routes and request.giaddr in network else 0
+        options.update(network_options(network, lease_time, router, request.boots, request.parameters))
+        if situation.hostname and (12 in request.parameters or not request.parameters):
+            options[12] = situation.hostname.encode("ascii")
     if form is not None:
-        _boot_options(options, situation, {**form.options, **(vendor or {})}, file if names else "")
+        plain = request.firmware is Firmware.HTTP_BOOT or not situation.quirk.terminated
+        options.update(form_options(form, network.next_server, named, plain, 150 in request.parameters))
+        options.update(vendor)
+        if facts.boot_file_size is not None and named and 13 in request.parameters:
+            options[13] = pack("!H", min((facts.boot_file_size + 511) // 512, 0xFFFF))
+        if request.uuid:
+            options[97] = b"\0" + request.uuid
     if request.subnet and address:
         options[118] = pack("!I", request.subnet)  # RFC 3011: what was used is said
     _identity(options, situation, type)
-    name = file.encode("utf-8", "surrogateescape") if names else b""
     return Reply(
         type,
         yiaddr=address,
@@ -65,7 +76,7 @@ def answer(
         giaddr=request.giaddr,
         flags=request.flags,
         sname=situation.settings.server_name if form is not None else b"",
-        file=name if len(name) <= LONG_NAME else b"",
+        file=named if len(named) <= LONG_NAME else b"",
         options=options,
         boot_file=file if form is not None else "",
         form=form.name if form is not None else "",
@@ -95,46 +106,47 @@ def _identity(options: dict[int, bytes], situation: Situation, type: MessageType
         options[82] = request.relay.raw
 
 
-def _network_options(options: dict[int, bytes], situation: Situation, lease_time: int) -> None:
+@lru_cache(1024)
+def network_options(
+    network: Network, lease_time: int, router: int, boots: bool, parameters: tuple[int, ...]
+) -> Mapping[int, bytes]:
     """
-    What the client asked for, in its order (RFC 2131 4.3.1); all of it where it did not say.
+    What a network's machines are told, the same for all that ask alike.
 
-    The mask always comes, before the router (RFC 2132 3.3); who boots gets router and name servers too, for not every
-    ROM asks for them, and an URL with a name in it is of no use without.
+    What the client asked for comes in its order (RFC 2131 4.3.1); all of it where it did not say.  The mask always
+    comes, before the router (RFC 2132 3.3); who boots gets router and name servers too, for not every ROM asks for
+    them, and a URL with a name in it is of no use without.
+
+    @param router: the relay, where that is the router; else 0.
     """
-    request, network = situation.request, situation.network
     known = dict(network.options)
-    options[1] = known.pop(1)
-    if network.relay_routes and request.giaddr in network:
-        known[3] = pack("!I", request.giaddr)
-    if situation.hostname:
-        known[12] = situation.hostname.encode("ascii")
+    if router:
+        known[3] = pack("!I", router)
     if 0 < lease_time < FOREVER:
         known[58] = pack("!I", lease_time // 2)
         known[59] = pack("!I", lease_time * 7 // 8)
-    if request.boots:
-        for code in (3, 6):
-            if code in known:
-                options[code] = known[code]
-    for code in request.parameters or known:
-        if code in known:
-            options[code] = known[code]
+    first = (1, 3, 6) if boots else (1,)
+    told = {51: pack("!I", lease_time)} if lease_time else {}
+    told |= {code: known[code] for code in first if code in known}
+    return told | {code: known[code] for code in parameters or known if code in known}
 
 
-def _boot_options(options: dict[int, bytes], situation: Situation, vendor: Mapping[int, bytes], file: str) -> None:
-    request, size = situation.request, situation.facts.boot_file_size
-    options.update(vendor)
-    if request.uuid:
-        options[97] = b"\0" + request.uuid
-    if request.firmware is not Firmware.HTTP_BOOT:
-        options[66] = dotted(situation.network.next_server).encode("ascii")
-    if 150 in request.parameters:
-        options[150] = pack("!I", situation.network.next_server)
-    if not file:
-        return
-    name = file.encode("utf-8", "surrogateescape")
-    # some ROMs read the value as a C string: netboot.xyz #1198
-    plain = request.firmware is Firmware.HTTP_BOOT or not situation.quirk.terminated
-    options[67] = name if plain else name + b"\0"
-    if size is not None and 13 in request.parameters:
-        options[13] = pack("!H", min((size + 511) // 512, 0xFFFF))
+@lru_cache(1024)
+def form_options(form: Form, next_server: int, name: bytes, plain: bool, cisco: bool) -> Mapping[int, bytes]:
+    """
+    How a client is told what to load.
+
+    @param name: of the file; empty where it is not named here.
+    @param plain: without the NUL at the name's end.
+    @param cisco: it asks for option 150.
+    """
+    told = dict(form.options)
+    # HTTP boot has its server in the URL
+    if HTTP_CLIENT not in told.values():
+        told[66] = dotted(next_server).encode("ascii")
+    if cisco:
+        told[150] = pack("!I", next_server)
+    if name:
+        # some ROMs read the value as a C string: netboot.xyz #1198
+        told[67] = name if plain else name + b"\0"
+    return told

@@ -34,6 +34,9 @@ class Choice:
     origin: Origin | None = None
 
 
+NOTHING = Choice()
+
+
 def boot_file(situation: Situation) -> Choice:
     """Choose.  Neither a file nor a reason: this client needs no file."""
     particular = _noted(situation, _particular(situation))
@@ -61,8 +64,8 @@ def _particular(situation: Situation) -> Choice:
     file = host.boot_file or named
     if situation.request.firmware is Firmware.IPXE and "://" not in file and _has_script(situation):
         # the machine's own loader has been loaded: what runs iPXE already goes on with the script
-        return Choice()
-    return _usable(situation, Choice(file, origin=host.boot_file_origin)) if file else Choice()
+        return NOTHING
+    return _usable(situation, Choice(file, origin=host.boot_file_origin)) if file else NOTHING
 
 
 def _has_script(situation: Situation) -> bool:
@@ -134,7 +137,7 @@ def _unless_loop(situation: Situation, choice: Choice) -> Choice:
 
 def _none(situation: Situation) -> Choice:
     if situation.quirk.fixed_name or situation.request.kind is Kind.BOOTP:
-        return Choice()
+        return NOTHING
     wanted = name_of(situation.request.architecture)
     return Choice(
         "",

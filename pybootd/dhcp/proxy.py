@@ -7,6 +7,8 @@ by two offers of different form.
 
 from __future__ import annotations
 
+from struct import pack
+
 from attrs import evolve
 
 from pybootd.dhcp import pxe
@@ -53,8 +55,6 @@ def boot_server(situation: Situation, file: str) -> Decision:
     form = situation.quirk.form or BOOT_SERVER
     vendor = {}
     if request.menu_item is not None:
-        kind, layer = request.menu_item
-        item = kind.to_bytes(2, "big") + layer.to_bytes(2, "big")
-        vendor[43] = pxe.encapsulate([(pxe.BOOT_ITEM, item)])
+        vendor[43] = pxe.encapsulate([(pxe.BOOT_ITEM, pack("!HH", *request.menu_item))])
     situation.note("answer", f"port 4011 names {file}")
     return situation.answered(answer(situation, MessageType.ACK, form=form, file=file, vendor=vendor))

@@ -20,7 +20,7 @@ from pybootd.machine import Firmware
 from pybootd.plain import plain
 
 
-@frozen
+@frozen(eq=False)
 class Form:
     """One way of telling a client what to load, and from where."""
 

@@ -30,7 +30,7 @@ class HostInterface(Protocol):
     def addresses(self) -> tuple[IPv4Interface, ...]: ...
 
 
-@frozen
+@frozen(eq=False)
 class Network:
     """One network that is served."""
 
