@@ -11,19 +11,19 @@ from twisted.internet.defer import Deferred
 from twisted.python import usage
 
 from pybootd.config import Config
-from pybootd.dhcp import pxe
-from pybootd.dhcp.architectures import named
-from pybootd.dhcp.decision import Decision
+from pybootd.dhcp.architectures import BY_NUMBER, named
+from pybootd.dhcp.client import understand
+from pybootd.dhcp.decision import Decision, MessageType
+from pybootd.dhcp.delivery import ETHERNET
 from pybootd.dhcp.dump import dump
 from pybootd.dhcp.facts import ALLOWED, Facts
-from pybootd.dhcp.packet import decode, encode
+from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet, decode, encode
 from pybootd.dhcp.policy import decide, network_of
-from pybootd.dhcp.request import Kind, Relay, Request
+from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Settings, settings_from
 from pybootd.flags import Flags, ServiceOptions
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
 from pybootd.loading import load
-from pybootd.machine import Firmware
 from pybootd.net.interfaces import interfaces, name_servers
 from pybootd.registry import Context, provider
 from pybootd.words import address as address_word
@@ -67,6 +67,7 @@ def explain(options: ExplainOptions, flags: Flags) -> int:
 
 
 def _request(options: ExplainOptions, settings: Settings) -> Request:
+    """The DISCOVER of such a client, as it would arrive on the first network."""
     try:
         chaddr = mac_word(options["mac"])
         architecture = named(options["arch"]) if options["arch"] else None
@@ -74,33 +75,23 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
         giaddr = int(address_word(options["giaddr"])) if options["giaddr"] else 0
     except ValueError as error:
         raise usage.UsageError(str(error)) from None
-    vendor = (options["vendor-class"] or "").encode()
-    user = (options["user-class"] or "").encode()
-    if user in (b"iPXE", b"gPXE"):
-        firmware = Firmware.IPXE
-    elif vendor.startswith(pxe.HTTP_CLIENT):
-        firmware = Firmware.HTTP_BOOT
-    elif vendor.startswith(pxe.PXE_CLIENT) or architecture is not None:
-        firmware = Firmware.PXE
-    else:
-        firmware = Firmware.UNKNOWN
-    return Request(
-        kind=Kind.DISCOVER,
-        xid=1,
-        secs=0,
-        flags=0,
-        htype=1,
-        hops=0,
-        chaddr=chaddr,
-        giaddr=giaddr,
-        interface=settings.networks[0].interface,
-        uuid=uuid,
-        architectures=() if architecture is None else (architecture,),
-        vendor_class=vendor,
-        user_class=user,
-        firmware=firmware,
-        relay=Relay(b"") if giaddr else None,
-    )
+    vendor = options["vendor-class"]
+    said = {MESSAGE_TYPE: bytes((MessageType.DISCOVER,))}
+    if architecture is not None:
+        known = BY_NUMBER.get(architecture)
+        vendor = vendor or ("HTTPClient" if known is not None and known.http else "PXEClient")
+        said[93] = architecture.to_bytes(2, "big")
+    if vendor:
+        said[60] = vendor.encode()
+    if options["user-class"]:
+        said[77] = options["user-class"].encode()
+    if uuid:
+        said[97] = b"\0" + uuid
+    packet = Packet(
+        op=BOOTREQUEST, htype=ETHERNET, hops=0, xid=1, secs=0, flags=0, ciaddr=0, yiaddr=0, siaddr=0, giaddr=giaddr,
+        chaddr=chaddr, sname=b"", file=b"", options=said, size=MINIMUM,
+    )  # fmt: skip
+    return understand(packet, interface=settings.networks[0].interface)
 
 
 def _facts(config: Config, request: Request) -> Facts:

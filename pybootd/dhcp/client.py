@@ -56,9 +56,9 @@ def understand(
         raise MalformedPacket("a server's reply")
     options = packet.options
     get = options.get
-    vendor_class, user_class = get(60, b""), pxe.user_class(get(77, b""))
+    vendor_class = get(60, b"")
     # an iPXE in the ROM whose owner gave it a user class of his own wants the loader that any other ROM gets
-    ipxe = user_class in _IPXE if 77 in options else 175 in options
+    ipxe = pxe.user_class(options[77]) in _IPXE if 77 in options else 175 in options
     uuid = pxe.machine_identifier(get(97, b""))
     requested, server = read_number(get(50), 4), read_number(get(54), 4)
     item = pxe.boot_item(options[43]) if 43 in options and vendor_class.startswith(pxe.PXE_CLIENT) else None
@@ -67,10 +67,8 @@ def understand(
     return Request(
         kind=kind,
         xid=packet.xid,
-        secs=packet.secs,
         flags=packet.flags,
         htype=packet.htype,
-        hops=packet.hops,
         chaddr=packet.chaddr,
         ciaddr=0 if kind in _HOMELESS else packet.ciaddr,
         giaddr=packet.giaddr,
@@ -84,7 +82,6 @@ def understand(
         uuid=uuid,
         architectures=_architectures(get(93, b""), vendor_class),
         vendor_class=vendor_class,
-        user_class=user_class,
         firmware=_firmware(vendor_class, uuid, ipxe),
         ipxe_features=pxe.features(get(175, b"")) if ipxe else frozenset(),
         parameters=tuple(get(55, b"")[:255]),
@@ -156,10 +153,4 @@ def _hostname(raw: bytes) -> str:
 
 def _relay(raw: bytes) -> Relay:
     parts = dict(pxe.suboptions(raw))
-    return Relay(
-        raw,
-        link=read_number(parts.get(5), 4),
-        server=read_number(parts.get(11), 4),
-        circuit=parts.get(1, b""),
-        remote=parts.get(2, b""),
-    )
+    return Relay(raw, link=read_number(parts.get(5), 4), server=read_number(parts.get(11), 4))

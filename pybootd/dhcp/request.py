@@ -43,8 +43,6 @@ class Relay:
     """Sub-option 5, link selection (RFC 3527): the network to choose from."""
     server: int = 0
     """Sub-option 11, server identifier override (RFC 5107)."""
-    circuit: bytes = b""
-    remote: bytes = b""
 
 
 @frozen
@@ -53,10 +51,8 @@ class Request:
 
     kind: Kind
     xid: int
-    secs: int
     flags: int
     htype: int
-    hops: int
     chaddr: bytes
     """The first hlen bytes of the field: 6 for Ethernet."""
 
@@ -86,8 +82,6 @@ class Request:
     architectures: tuple[int, ...] = ()
     """Option 93, in the client's order; else the five digits in option 60."""
     vendor_class: bytes = b""
-    user_class: bytes = b""
-    """Option 77, whether raw (iPXE) or in RFC 3004 form (first class)."""
     firmware: Firmware = Firmware.UNKNOWN
     ipxe_features: frozenset[int] = frozenset()
     """Tags in option 175 whose value is true: 0x13 HTTP, 0x12 AoE..., where the client is iPXE."""
