@@ -128,7 +128,9 @@ def network_options(
     first = (1, 3, 6) if boots else (1,)
     told = {51: pack("!I", lease_time)} if lease_time else {}
     told |= {code: known[code] for code in first if code in known}
-    return told | {code: known[code] for code in parameters or known if code in known}
+    told |= {code: known[code] for code in parameters or known if code in known}
+    # asked for or not: RFC 2131 4.4.5 wants T1 and T2 to be the server's
+    return told | {code: known[code] for code in (58, 59) if code in known}
 
 
 @lru_cache(1024)

@@ -196,7 +196,11 @@ _LINES: dict[type[Event], Callable[[Any], Line]] = {
     events.Refused: _refusal("refused"),
     events.Ignored: _refusal("ignored"),
     events.Released: lambda event: (LogLevel.info, "released {address}", {}),
-    events.Declined: lambda event: (LogLevel.warn, "found {address} in use by somebody else; it rests for an hour", {}),
+    events.Declined: lambda event: (
+        LogLevel.warn,
+        "declined {address}: somebody else uses it; it rests",
+        {},
+    ),
     events.Conflict: lambda event: (LogLevel.warn, "answers already; the address is not given away", {}),
     events.FileMissing: _missing,
     events.TransferBegun: _begun,

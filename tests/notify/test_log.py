@@ -141,7 +141,7 @@ class LineTests(LogCase):
             events.Conflict(1.0, "", ADDRESS),
         )
         self.assertEqual(told[0], "released 10.77.0.100")
-        self.assertIn("found 10.77.0.100 in use", told[1])
+        self.assertIn("declined 10.77.0.100", told[1])
         self.assertIn("10.77.0.100 answers already", told[2])
 
     def test_hostile_names(self) -> None:

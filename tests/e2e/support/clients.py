@@ -20,7 +20,8 @@ DHCLIENT_SCRIPT = """#!/bin/sh
 case $reason in
     BOUND|RENEW|REBIND|REBOOT)
         ip addr flush dev eth0 scope global
-        ip addr add "$new_ip_address/$new_subnet_mask" dev eth0;;
+        ip addr add "$new_ip_address/$new_subnet_mask" dev eth0
+        for router in $new_routers; do ip route replace default via "$router"; done;;
     RELEASE|STOP|EXPIRE|FAIL) ip addr flush dev eth0 scope global;;
 esac
 set | grep -E '^(reason|new_)' >>"$(dirname "$0")/told"

@@ -102,7 +102,7 @@ def proof(console: Program, timeout: float) -> Proof:
 
     @raise Unexpected: it has not after C{timeout} seconds.
     """
-    found = console.expect(r"^PAYLOAD address(?:.*\n)*?PAYLOAD token=.*$", timeout)[0]
+    found = console.expect(r"^PAYLOAD address(?:.*\n)*?PAYLOAD token=\S+\r?\n", timeout)[0]
     words = re.findall(r"(\w+)=(\S*)", " ".join(line for line in found.splitlines() if line.startswith("PAYLOAD")))
     return Proof(**dict(words))
 
