@@ -168,8 +168,8 @@ class UdhcpcTests(ClientTestCase):
         client = self.client()
         recorder = self.watch(client)
         program = client.start()
-        program.expect("lease of", 15)
-        address = client.address
+        address = program.expect("lease of ([0-9.]+)", 15)[1]
+        until(lambda: client.address == address, 5, "its script has run")
         program.signal(signal.SIGUSR1)
         program.expect(f"lease of {address}", 15)
         program.signal(signal.SIGUSR2)
@@ -245,6 +245,7 @@ class DhcpcdTests(ClientTestCase):
         recorder = self.watch(client)
         program = client.start()
         address = program.expect("leased ([0-9.]+) for 7200", 20)[1]
+        program.expect("script BOUND", 10)
         client.ask("--rebind")
         program.expect(f"leased {address} for 7200", 20)
         client.ask("--release")
