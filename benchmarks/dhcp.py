@@ -22,6 +22,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from attrs import frozen
+from twisted.internet.defer import maybeDeferred
 
 from benchmarks.lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, Process, lab, machine, median, table
 from pybootd.leases.lease import Claim, Lease, State
@@ -118,7 +119,7 @@ def dhcpd(scratch: Path, leases: int) -> list[str]:
 def pybootd(scratch: Path, leases: int) -> list[str]:
     """pybootd with its durable SQLite store, access open, log at info, events on."""
     expires = time.time() + 80000
-    store = SqliteStore(scratch / "pybootd.leases")
+    store = SqliteStore(scratch / "pybootd.leases", maybeDeferred)
     store.open()
     rows = ((int(POOL + i), bytes.fromhex(mac(i).replace(":", ""))) for i in range(leases))
     store.commit([Claim(Lease(address, key, State.BOUND, expires), fresh=True) for address, key in rows])
