@@ -90,7 +90,8 @@ class DhclientTests(ClientTestCase):
         recorder = self.watch(client)
         client.obtain()
         self.assertEqual((client.address, client.told[-1]["reason"]), (address, "REBOOT"))
-        self.assertEqual([reply.kind for reply in recorder.dhcp()], ["REQUEST", "ACK"])
+        kinds = [reply.kind for reply in recorder.dhcp()]
+        self.assertEqual((kinds[-2:], "DISCOVER" in kinds), (["REQUEST", "ACK"], False), kinds)
 
     def test_wrong_network(self) -> None:
         """A client that comes from another network with its lease gets a NAK, and a right address."""
