@@ -99,7 +99,7 @@ class GroupCommit:
             self._tell(done, Outcome.DURABLE if flag else Outcome.VOID)
 
     def _fail(self, failure: Failure, group: Sequence[tuple[Claim, Done]]) -> None:
-        reason = failure.getErrorMessage()
+        reason = failure.getErrorMessage() or repr(failure.value)
         if reason != self.failed:
             self.failed = reason
             if failure.check(StoreError):

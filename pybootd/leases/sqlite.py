@@ -160,9 +160,12 @@ class SqliteStore:
                 f"{self.path}: written by a newer pybootd (format {version}); use that one, or another file"
             )
         database.execute(SCHEMA)
+        begin = time.monotonic()
         database.execute(f"PRAGMA user_version = {VERSION}")
+        self._sync = time.monotonic() - begin
         leases = tuple(readable(database.execute(SELECT), self.path))
         (self._rows,) = database.execute("SELECT count(*) FROM leases").fetchone()
+        self._enough = 2 * len(leases) + GROWN
         if self._rows > 2 * len(leases) + 1000:
             self._compact(database)
         return leases
@@ -195,6 +198,7 @@ class SqliteStore:
             raise StoreError(f"{self.path}: is closed")
         if self._identity() != self._file:
             raise StoreError(f"{self.path}: is not the file that was opened; start pybootd anew")
+        grown = self._rows > self._enough
         begin = time.monotonic()
         try:
             database.execute("BEGIN IMMEDIATE")
@@ -207,7 +211,7 @@ class SqliteStore:
         # the slowest of late, forgotten by and by
         self._sync = max(time.monotonic() - begin, self._sync * 0.95)
         self._rows += len(claims)
-        if self._rows > self._enough:
+        if grown:
             self._tidy(database)
         return [True] * len(claims)
 
