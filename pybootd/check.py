@@ -17,6 +17,7 @@ from attrs import frozen
 from pybootd.config import Config
 from pybootd.content.patterns import Value, compile_pattern
 from pybootd.content.urls import is_url, shown
+from pybootd.dhcp.menu import LOCAL
 from pybootd.dhcp.settings import HostInterface, Network, settings_from
 from pybootd.errors import EnvironmentProblem
 from pybootd.origin import Origin, Problem
@@ -225,6 +226,7 @@ def _indirect(origin: Origin, value: Value, config: Config) -> Iterator[Finding]
 def _boot_files(config: Config) -> Iterator[Finding]:
     """Boot files that are to be had by name, but are not there."""
     named = [(entry.origin, entry.file) for entry in config.bootfile]
+    named += [(item.origin, item.file) for menu in config.menus for item in menu.items if item.file != LOCAL]
     named += [(host.origins["bootfile"], host.bootfile) for host in config.hosts if host.bootfile]
     rewritten = [compile_pattern(rule.pattern) for rule in (*config.templates, *config.filters)]
     roots = [root for root, runs in ((config.tftpd.root, config.tftp), (config.http_root, config.http_server)) if runs]

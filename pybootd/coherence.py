@@ -17,6 +17,7 @@ from pybootd.content.patterns import Value
 from pybootd.content.urls import is_url, scheme
 from pybootd.content.variables import NAMES
 from pybootd.dhcp.architectures import BY_NUMBER, name_of
+from pybootd.dhcp.menu import LOCAL, ROOM, size
 from pybootd.dhcp.pxe import swapped
 from pybootd.origin import Origin, Problem
 from pybootd.words import MAC_BITS, UUID_BITS
@@ -50,6 +51,7 @@ def problems(config: Config, plugins: Collection[str] = ()) -> Iterator[Problem]
     yield from _files(config)
     yield from _ports(config)
     yield from _variables(config)
+    yield from _menus(config)
 
 
 def warnings(config: Config) -> Iterator[Problem]:
@@ -250,6 +252,19 @@ def _variables(config: Config) -> Iterator[Problem]:
                 yield Problem(rule.origin, what, rule.value)
 
 
+def _menus(config: Config) -> Iterator[Problem]:
+    for menu in config.menus:
+        if not any(item.file != LOCAL for item in menu.items):
+            yield Problem(menu.origin, "has no line with a file; write e.g. Install Debian = debian/pxelinux.0")
+        length = size(menu.prompt, [(item.text, item.file != LOCAL) for item in menu.items])
+        if length > ROOM:
+            what = f"{length - ROOM} letters too long: firmware has room for {ROOM}; shorten its texts"
+            yield Problem(menu.origin, what)
+        for item in menu.items:
+            if is_url(item.file):
+                yield Problem(item.origin, "PXE firmware loads files by TFTP and cannot use a URL", item.file)
+
+
 # warnings
 
 
@@ -274,7 +289,7 @@ def _unused(config: Config) -> Iterator[Problem]:
 
 
 def _boot_files(config: Config) -> Iterator[Problem]:
-    if config.dhcp and not config.bootfile:
+    if config.dhcp and not config.bootfile and not config.menus:
         at = config.origins.get(("bootfile", "")) or Origin(config.file, 1, "bootfile")
         yield Problem(at, "names no boot file: no machine could boot; write e.g. default = pxelinux.0")
     for entry in config.bootfile:

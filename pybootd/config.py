@@ -258,6 +258,28 @@ class Pattern:
 
 
 @frozen
+class MenuItem:
+    """One line of a C{[menu]}: what the screen shows, and the file; C{local} is the next boot device."""
+
+    text: str
+    file: str
+    origin: Origin
+
+
+@frozen
+class MenuConfig:
+    """C{[menu]}, C{[menu ARCHITECTURE]}: a choice at the machine's screen."""
+
+    architecture: int | None
+    """None: as C{default} in C{[bootfile]}."""
+    origin: Origin
+    prompt: str = option(words.screen, "Press F8 for the boot menu")
+    timeout: int = option(words.whole(0, 255), 10)
+    """Seconds until the first item is taken; 255: never."""
+    items: tuple[MenuItem, ...] = ()
+
+
+@frozen
 class Config:
     """A whole configuration, checked."""
 
@@ -288,6 +310,7 @@ class Config:
     templates: tuple[Pattern, ...] = ()
     subnets: tuple[SubnetConfig, ...] = ()
     hosts: tuple[HostConfig, ...] = ()
+    menus: tuple[MenuConfig, ...] = ()
     plugins: Mapping[str, Mapping[str, str]] = field(factory=dict)
     """The options of sections that belong to plugins, as text; see L{plugin_options}."""
     origins: Mapping[tuple[str, str], Origin] = field(factory=dict)
@@ -344,8 +367,9 @@ SECTIONS: Mapping[str, type[Any]] = {
     "status": StatusConfig,
     "subnet": SubnetConfig,
     "host": HostConfig,
+    "menu": MenuConfig,
 }
-"""Sections with options of their own.  The last two stand once for each network or machine: C{[subnet A.B.C.D/N]}."""
+"""Sections with options of their own.  The last three stand once for each network, machine or architecture."""
 
 LISTS = ("mac", "uuid", "static_dhcp", "bootfile", "buggy_clients", "filters", "templates")
 """Sections whose options are data."""

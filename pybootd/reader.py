@@ -23,6 +23,8 @@ from pybootd.config import (
     BootFile,
     Config,
     HostConfig,
+    MenuConfig,
+    MenuItem,
     Pattern,
     Static,
     SubnetConfig,
@@ -38,7 +40,7 @@ NOT_YET: Collection[tuple[str, str]] = {
 }
 """Options (or whole sections) of which the service is not there yet: never ignored, always refused."""
 
-_REPEATED = ("subnet", "host")
+_REPEATED = ("subnet", "host", "menu")
 _INLINE_COMMENT = re.compile(r"\s[;#]")
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*(?=@)")
 _WRONG = object()
@@ -103,6 +105,7 @@ class _Reading:
             values[name] = tuple(_LISTS[name](self, sections.pop(name, None)))
         values["subnets"] = tuple(self._subnets(sections))
         values["hosts"] = tuple(self._hosts(sections))
+        values["menus"] = tuple(self._menus(sections))
         values["plugins"] = dict(self._plugins(sections))
         return Config(
             file=self._document.file,
@@ -154,12 +157,15 @@ class _Reading:
         return found
 
     def _options(
-        self, section: Section | None, known: Mapping[str, attrs.Attribute[Any]], besides: str = "\n"
+        self,
+        section: Section | None,
+        known: Mapping[str, attrs.Attribute[Any]],
+        besides: Callable[[str], bool] = lambda name: False,
     ) -> dict[str, Any]:
         """
         The values of a section whose options have names of their own.
 
-        @param besides: how further options begin, which are read elsewhere.
+        @param besides: whether an option of this name is another one, which is read elsewhere.
         """
         if section is None:
             return {}
@@ -167,7 +173,7 @@ class _Reading:
         values: dict[str, Any] = {}
         for entry in section.entries:
             name = entry.name.lower()
-            if name.startswith(besides):
+            if besides(name):
                 continue
             if name not in spellings:
                 self._problem(entry.origin, f"unknown option; {_where(name, spellings)}", entry.text)
@@ -249,7 +255,7 @@ class _Reading:
 
     def _hosts(self, sections: dict[str, Section]) -> Iterator[HostConfig]:
         for section, mac in self._repeated(sections, "host", words.mac):
-            values = self._options(section, options("host"), besides="var.")
+            values = self._options(section, options("host"), besides=lambda name: name.startswith("var."))
             yield HostConfig(
                 mac=mac,
                 origin=section.origin,
@@ -264,6 +270,18 @@ class _Reading:
         for entry, name, text in self._pairs(named, words.variable, words.text):
             self._origins[section.name, f"var.{name}"] = entry.origin
             yield name, text
+
+    def _menus(self, sections: dict[str, Section]) -> Iterator[MenuConfig]:
+        known = options("menu")
+        for section, architecture in self._repeated(sections, "menu", words.menu):
+            values = self._options(section, known, besides=lambda name: name not in known)
+            entries = [entry for entry in section.entries if entry.name.lower() not in known]
+            named = Section(section.name, section.origin, entries)
+            items = tuple(
+                MenuItem(text, file, entry.origin)
+                for entry, text, file in self._pairs(named, words.screen, words.filled)
+            )
+            yield MenuConfig(architecture=architecture, origin=section.origin, items=items, **values)
 
     # sections of plugins
 
@@ -282,6 +300,7 @@ class _Reading:
             *(name for name in SECTIONS if name not in _REPEATED),
             "subnet A.B.C.D/N",
             "host MAC",
+            "menu",
             *LISTS,
             *self.plugins,
         ]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from pybootd.content.variables import NAMES
-from pybootd.dhcp.architectures import named
+from pybootd.dhcp.architectures import BY_NUMBER, named
 from pybootd.events import KINDS
 
 T = TypeVar("T")
@@ -28,6 +28,8 @@ Endpoint = tuple[str, int]
 TRUE = frozenset({"on", "high", "true", "enable", "enabled", "yes", "1"})
 FALSE = frozenset({"off", "low", "false", "disable", "disabled", "no", "0"})
 MAC_BITS, UUID_BITS = 48, 128
+SCREEN = 70
+"""Letters of one line on a firmware's screen."""
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _SIZE = re.compile(r"([0-9]{1,12})\s*([kmgt]?)(i?b)?")
@@ -116,6 +118,24 @@ def filled(words: str) -> str:
     if not words:
         raise ValueError("has no value")
     return text(words)
+
+
+def screen(text: str) -> str:
+    """What a firmware's screen can show: ASCII, not too long."""
+    if not text:
+        raise ValueError("has no text")
+    if not (text.isascii() and text.isprintable()) or len(text) > SCREEN:
+        raise ValueError(f"not at most {SCREEN} characters of ASCII, which is what a firmware's screen shows")
+    return text
+
+
+def menu(text: str) -> int | None:
+    """Whose menu C{[menu ARCHITECTURE]} is; without one, as C{default} in C{[bootfile]}."""
+    ipxe, number = architecture(text or "default")
+    known = BY_NUMBER.get(number or 0)
+    if ipxe or (known is not None and known.http):
+        raise ValueError("only firmware that boots by PXE shows a menu; write e.g. bios, x64-uefi")
+    return number
 
 
 def listed(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:

@@ -39,6 +39,11 @@ PROBLEMS: Rows = (
      f"6: [host {A}] allow: [mac] says otherwise at line 4; remove one"),
     ("[uuid]\n77aabbcc-1122-3344-5566-778899aabbcc = yes\nccbbaa77-2211-4433-5566-778899aabbcc = no",
      "5: [uuid] ccbbaa77-2211-4433-5566-778899aabbcc: line 4 says otherwise of this UUID in its other byte order; remove one"),
+    # menus
+    ("[menu]\nDisk = local",          "3: [menu]: has no line with a file; write e.g. Install Debian = debian/pxelinux.0"),
+    ("[menu]\nA = http://a/b",        "4: [menu] A = http://a/b: PXE firmware loads files by TFTP and cannot use a URL"),
+    ("[menu]\n" + "".join(f"{letter * 40} = f\n" for letter in "ABCDE"),
+     "3: [menu]: 34 letters too long: firmware has room for 253; shorten its texts"),
     # who fetches
     ("[httpd]\nroot = ftp://a/b",     "4: [httpd] root = ftp://a/b: nobody here fetches ftp URLs; there is http, https"),
     ("[filters]\nx = gone://a/{filename}",

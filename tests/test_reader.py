@@ -165,6 +165,16 @@ class RepeatedTests(ReadTestCase):
         self.assertEqual(host.origins["var.role"].line, 8)
         self.assertEqual(config.origin("host aa:bb:cc:dd:ee:ff", "allow").line, 7)
 
+    def test_menu(self) -> None:
+        """C{[menu]}: its options, and the lines of the menu in order, as they were written."""
+        text = "[menu]\nTimeout = 5\nInstall Debian = a\nLocal disk = local\n[menu x64-uefi]\nB = b\n"
+        first, second = read(BASE + text).menus
+        self.assertEqual((first.architecture, first.timeout, second.architecture), (None, 5, 7))
+        self.assertEqual(
+            [(one.text, one.file) for one in first.items], [("Install Debian", "a"), ("Local disk", "local")]
+        )
+        self.assertEqual(str(first.items[1].origin), "x.ini:6: [menu] Local disk")
+
     def test_silent_host(self) -> None:
         """What a host section leaves out is not said."""
         (host,) = read(BASE + "[host AA-BB-CC-DD-EE-FF]").hosts
@@ -198,7 +208,7 @@ class PluginTests(ReadTestCase):
     def test_not_installed(self) -> None:
         """Without the plugin both the word and the section are mistakes."""
         there = "bootfile, bootpd, buggy_clients, cache, filters, host MAC, http, httpd, leases, limits, logger, mac, "
-        there += "static_dhcp, status, subnet A.B.C.D/N, templates, tftpd, uuid, webhook"
+        there += "menu, static_dhcp, status, subnet A.B.C.D/N, templates, tftpd, uuid, webhook"
         self.assertEqual(
             self.mistakes(BASE + "access = ldap\n[ldap]"),
             (

@@ -1,5 +1,5 @@
 """
-Which boot file a client gets: C{[host]}, the access server's word, then C{[bootfile]} by architecture.
+Which boot file a client gets: C{[host]}, the access server's word, then C{[menu]} and C{[bootfile]} by architecture.
 
 Pure; leaves a step in the trace for each place that it looked at.
 """
@@ -13,7 +13,9 @@ from attrs import frozen
 
 from pybootd.dhcp.architectures import ALIKE, ARM_RPIBOOT, BIOS, BY_NUMBER, name_of
 from pybootd.dhcp.facts import Situation
+from pybootd.dhcp.menu import Menu, form_of
 from pybootd.dhcp.pxe import IPXE_HTTP
+from pybootd.dhcp.quirks import Form, Offers, forms
 from pybootd.dhcp.request import Kind, Request
 from pybootd.machine import Firmware
 from pybootd.origin import Origin
@@ -32,6 +34,12 @@ class Choice:
     file: str = ""
     reason: str = ""
     origin: Origin | None = None
+    menu: Menu | None = None
+    """A menu to show first; the file is for firmware that shows none."""
+
+    def told(self, form: Form) -> str:
+        """The file, as far as this form names it or leads to it."""
+        return "" if self.menu is not None and not form.names_file else self.file
 
 
 NOTHING = Choice()
@@ -42,6 +50,9 @@ def boot_file(situation: Situation) -> Choice:
     particular = _noted(situation, _particular(situation))
     if particular.file:
         return particular
+    menu = _menu(situation)
+    if menu is not None:
+        return _noted(situation, _of_menu(situation, menu))
     for ipxe, architecture in _keys(situation.request):
         entry = situation.settings.files.get((ipxe, architecture))
         if entry is not None:
@@ -50,6 +61,14 @@ def boot_file(situation: Situation) -> Choice:
         if situation.trace is not None:
             situation.note(f"[bootfile] {_key_name(ipxe, architecture)}", "no such entry")
     return particular if particular.reason else _none(situation)
+
+
+def offers(situation: Situation, choice: Choice) -> Offers:
+    """In which forms the client is told of a choice; one that ignored a form is told in the next."""
+    ipxe = situation.request.firmware is Firmware.IPXE
+    menu = None if choice.menu is None else form_of(choice.menu, situation.server, ipxe)
+    proxy, attempt = situation.settings.proxy, situation.facts.attempt
+    return forms(situation.request, proxy, attempt, situation.quirk, menu)
 
 
 def _noted(situation: Situation, choice: Choice) -> Choice:
@@ -66,6 +85,27 @@ def _particular(situation: Situation) -> Choice:
         # the machine's own loader has been loaded: what runs iPXE already goes on with the script
         return NOTHING
     return _usable(situation, Choice(file, origin=host.boot_file_origin)) if file else NOTHING
+
+
+def _menu(situation: Situation) -> Menu | None:
+    """The menu of its architecture, for firmware that can show one; an iPXE that has a script needs none."""
+    firmware, menus = situation.request.firmware, situation.settings.menus
+    if not menus or not (firmware is Firmware.PXE or (firmware is Firmware.IPXE and not _has_script(situation))):
+        return None
+    return next((menus[one] for ipxe, one in _keys(situation.request) if not ipxe and one in menus), None)
+
+
+def _of_menu(situation: Situation, menu: Menu) -> Choice:
+    """The item that was chosen at the screen; before that, the menu."""
+    request = situation.request
+    if request.kind is Kind.BOOT_SERVER and request.menu_item is not None:
+        item = menu.chosen(request.menu_item[0])
+        if item is None:
+            return Choice(reason=f"the menu has no item {request.menu_item[0]}", origin=menu.origin)
+        return Choice(item.file, origin=item.origin)
+    listed = (situation.settings.files.get(key) for key in _keys(request) if not key[0])
+    plain = next((entry for entry in listed if entry is not None), None) or menu.first
+    return Choice(plain.file if plain is not None else "", origin=menu.origin, menu=menu)
 
 
 def _has_script(situation: Situation) -> bool:

@@ -14,13 +14,13 @@ from attrs import evolve
 
 from pybootd.config import FOREVER
 from pybootd.dhcp.answer import answer, refusal
-from pybootd.dhcp.bootfile import boot_file
+from pybootd.dhcp.bootfile import Choice, boot_file, offers
 from pybootd.dhcp.client import BOOT_SERVER_PORT
 from pybootd.dhcp.decision import Decision, MessageType, Step
 from pybootd.dhcp.facts import Facts, Situation
 from pybootd.dhcp.options import dotted
 from pybootd.dhcp.proxy import boot_server, proxied
-from pybootd.dhcp.quirks import Form, forms, quirk_of
+from pybootd.dhcp.quirks import Form, quirk_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.leases.lease import Claim, Lease, State
@@ -216,9 +216,11 @@ def _inform(situation: Situation, type: MessageType = MessageType.ACK) -> Decisi
         return situation.silent(f"its address {dotted(request.ciaddr)} is not of this network")
     file, form = "", None
     if request.boots:
-        file, form = boot_file(situation).file, _form(situation)
+        choice = boot_file(situation)
+        form = _form(situation, choice)
+        file = choice.told(form)
     situation.note("answer", f"{type.name} without an address")
-    return situation.answered(answer(situation, type, form=form if file else None, file=file))
+    return situation.answered(answer(situation, type, form=form, file=file))
 
 
 def _decline(situation: Situation) -> Decision:
@@ -279,7 +281,8 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
         choice = boot_file(situation)
         if choice.reason and type is not MessageType.BOOTP:
             return situation.silent(choice.reason, choice.origin)
-        file, form = choice.file, _form(situation)
+        form = _form(situation, choice)
+        file = choice.told(form)
     told = lease_time if type is not MessageType.BOOTP else 0
     reply = answer(situation, type, address=address, lease_time=told, form=form, file=file)
     situation.note("answer", type.name)
@@ -290,9 +293,9 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
     return situation.answered(reply, claim=_claim(situation, type, address))
 
 
-def _form(situation: Situation) -> Form:
+def _form(situation: Situation, choice: Choice) -> Form:
     """How a client that boots is told what to load; one that ignored a form is told in the next."""
-    (form,) = forms(situation.request, False, situation.facts.attempt, situation.quirk)
+    (form,) = offers(situation, choice)
     situation.note("form", form.name)
     return form
 

@@ -13,10 +13,10 @@ from attrs import evolve
 
 from pybootd.dhcp import pxe
 from pybootd.dhcp.answer import answer
-from pybootd.dhcp.bootfile import boot_file
+from pybootd.dhcp.bootfile import boot_file, offers
 from pybootd.dhcp.decision import Decision, MessageType
 from pybootd.dhcp.facts import Situation
-from pybootd.dhcp.quirks import BOOT_SERVER, forms
+from pybootd.dhcp.quirks import BOOT_SERVER
 from pybootd.dhcp.request import Kind
 
 
@@ -34,10 +34,10 @@ def proxied(situation: Situation) -> Decision:
         return situation.silent(choice.reason, choice.origin)
     if request.kind is Kind.BOOT_SERVER:
         return evolve(boot_server(situation, choice.file), uses=_address(situation))
-    told = forms(request, True, situation.facts.attempt, situation.quirk)
+    told = offers(situation, choice)
     for form in told:
         situation.note("form", form.name)
-    replies = tuple(answer(situation, MessageType.OFFER, form=form, file=choice.file) for form in told)
+    replies = tuple(answer(situation, MessageType.OFFER, form=form, file=choice.told(form)) for form in told)
     situation.note("answer", "an OFFER without an address" if len(replies) == 1 else "two OFFERs without an address")
     return situation.answered(*replies)
 

@@ -146,13 +146,16 @@ def speaker_of(request: Request) -> Speaker:
     return Speaker.BIOS if request.architecture in (None, BIOS) else Speaker.UEFI
 
 
-def forms(request: Request, proxy: bool, attempt: int, quirk: Quirk) -> Offers:
+def forms(request: Request, proxy: bool, attempt: int, quirk: Quirk, menu: Form | None = None) -> Offers:
     """
     In which forms this client is told.
 
     @param attempt: how many forms it has ignored already; after the last one comes the first again.
+    @param menu: comes before all others.
     """
     if quirk.form is not None:
         return (quirk.form,)
     known = FORMS[proxy, speaker_of(request)]
+    if menu is not None:
+        known = ((menu,), *known)
     return known[attempt % len(known)]

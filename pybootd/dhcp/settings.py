@@ -12,8 +12,9 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from pybootd.config import BootFile, Config, SubnetConfig, pool
+from pybootd.config import BootFile, Config, MenuConfig, SubnetConfig, pool
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
+from pybootd.dhcp.menu import LOCAL, Item, Menu
 from pybootd.errors import EnvironmentProblem
 from pybootd.masks import Masks
 from pybootd.origin import Origin
@@ -94,6 +95,8 @@ class Settings:
     """Addresses that are configured for one machine, and whose they are; nobody's are those of servers and routers."""
     files: Mapping[tuple[bool, int | None], BootFile] = field(factory=dict)
     """By (is iPXE, architecture); None is C{default}, or iPXE on any architecture."""
+    menus: Mapping[int | None, Menu] = field(factory=dict)
+    """By architecture; None is C{default}."""
     proxy: bool = False
     allow_simple_dhcp: bool = False
     authoritative: bool = True
@@ -172,6 +175,7 @@ def settings_from(
         hosts=hosts,
         reserved=_reserved(networks, hosts),
         files={(entry.ipxe, entry.architecture): entry for entry in config.bootfile},
+        menus={menu.architecture: _menu(menu) for menu in config.menus},
         proxy=bootpd.mode == "proxy",
         allow_simple_dhcp=bootpd.allow_simple_dhcp,
         authoritative=bootpd.authoritative,
@@ -326,6 +330,11 @@ def _reserved(networks: Iterable[Network], hosts: Mapping[bytes, Host]) -> dict[
 
 def _addresses(raw: bytes) -> Iterable[int]:
     return (int.from_bytes(raw[at : at + 4], "big") for at in range(0, len(raw), 4))
+
+
+def _menu(menu: MenuConfig) -> Menu:
+    items = tuple(Item(item.text, "" if item.file == LOCAL else item.file, item.origin) for item in menu.items)
+    return Menu(menu.prompt, menu.timeout, items, menu.origin)
 
 
 def _hosts(config: Config) -> dict[bytes, Host]:
