@@ -41,6 +41,11 @@ class NotFound(ContentError):
 class Forbidden(ContentError):
     """The file is there but this machine is not served: TFTP error 2, HTTP 403; the message says why."""
 
+    def __init__(self, reason: str, setting: str = "") -> None:
+        """@param setting: the configuration line that decides it, or nothing."""
+        super().__init__(reason)
+        self.setting = setting
+
 
 class SourceFailed(ContentError):
     """The file's source broke, stalled or lied in the middle: the transfer ends with this message."""

@@ -14,7 +14,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 from uuid import UUID
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from pybootd.plain import plain
 
@@ -43,6 +43,15 @@ class Stage(Enum):
     REFUSED = "refused"
 
 
+@frozen
+class Refusal:
+    """Why a machine is not served."""
+
+    reason: str
+    setting: str = ""
+    """The configuration line that decides it, or nothing."""
+
+
 @define(eq=False)
 class Machine:
     """
@@ -67,6 +76,9 @@ class Machine:
 
     variables: Mapping[str, str] = field(factory=dict)
     """C{var.NAME} of its C{[host MAC]} section."""
+
+    refusal: Refusal | None = None
+    """Access was denied to it the last time that it asked by DHCP: it gets no file either."""
 
     booted: bool = False
     """It has shown itself as a boot client; its operating system is served after that."""

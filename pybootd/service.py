@@ -24,6 +24,7 @@ from pybootd.access.together import AllAgree
 from pybootd.config import Config
 from pybootd.content.local import LocalFiles
 from pybootd.content.resolver import Resolver
+from pybootd.content.sizes import Sizes
 from pybootd.content.templates import Templates
 from pybootd.content.urls import is_url
 from pybootd.dhcp.pool import Pool
@@ -148,10 +149,11 @@ def compose(config: Config, reactor: Any) -> BootServer:
     server = BootServer(config)
     shared = Shared(config, reactor)
     parts: list[Service] = [Telling(shared)]
+    tftp = _resolver(shared, config.tftpd.root) if config.tftp else None
     if config.dhcp:
-        parts.append(DhcpService(shared))
-    if config.tftp:
-        parts.append(TftpService(shared, _resolver(shared, config.tftpd.root)))
+        parts.append(DhcpService(shared, tftp))
+    if tftp is not None:
+        parts.append(TftpService(shared, tftp))
     if config.http_server:
         parts.append(HttpService(shared, _resolver(shared, config.http_root)))
     for part in (*shared.attached, *parts):
@@ -208,8 +210,10 @@ class DhcpService(Service):
     name = "dhcp"
     log = Logger()
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, files: Resolver | None) -> None:
+        """@param files: what TFTP serves here, if anything."""
         self._shared = shared
+        self._sizes = Sizes(files, shared.reactor.seconds) if files is not None else None
         config = self._config = shared.config
         self._interfaces = interfaces()
         self._settings = settings_from(config, self._interfaces, name_servers())
@@ -307,6 +311,7 @@ class DhcpService(Service):
             questions=config.limits.questions,
             sharing=sharing,
             conflict_check=config.bootpd.conflict_check > 0,
+            size_of=self._sizes.size_of if self._sizes is not None else None,
             time=time.time,
         )
         for neighbour in self._neighbours.values():

@@ -29,6 +29,7 @@ SHARED = {
     "content.content": "the form in which everybody gets bytes",
     "content.resolver": "what TFTP and HTTP ask",
     "content.fetch": "the one way to fetch a URL, and to say that TLS is missing",
+    "content.refusal": "a refusal that iPXE shows",
     "content.local": "where a cold disk is waited for",
     "leases.lease": "a lease as a value",
     "leases.table": "who has which address",

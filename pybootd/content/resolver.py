@@ -23,7 +23,7 @@ from pybootd.content.local import LocalFiles
 from pybootd.content.names import below, normalise
 from pybootd.content.templates import Template, Templates
 from pybootd.content.urls import is_url, joined, scheme, shown
-from pybootd.errors import ContentError, NotFound, SourceFailed
+from pybootd.errors import ContentError, Forbidden, NotFound, SourceFailed
 from pybootd.interfaces import IFilenameFilter, IFileSource, Target
 from pybootd.machine import Machine
 from pybootd.text import printable
@@ -117,6 +117,8 @@ class Resolver:
         @raise Forbidden: (or as a Failure) it is not for this machine.
         @raise SourceFailed: (or as a Failure) it cannot be had now.
         """
+        if machine is not None and machine.refusal is not None:
+            raise Forbidden(machine.refusal.reason, machine.refusal.setting)
         text = normalise(name)
         place = self._place(text, machine, _unnoted)
         if isinstance(place, Local):

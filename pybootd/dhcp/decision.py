@@ -93,6 +93,9 @@ class Decision:
     setting: str = ""
     """The same as text, where an access backend named it."""
 
+    denied: bool = False
+    """The reason is that access is denied: it holds for files too."""
+
     uses: int = 0
     """The address that the machine is about to use, by another server's word (proxy)."""
 

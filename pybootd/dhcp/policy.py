@@ -19,7 +19,7 @@ from pybootd.dhcp.client import BOOT_SERVER_PORT
 from pybootd.dhcp.decision import Decision, MessageType, Step
 from pybootd.dhcp.facts import Facts, Situation
 from pybootd.dhcp.options import dotted
-from pybootd.dhcp.proxy import boot_server, proxied
+from pybootd.dhcp.proxy import address_of, boot_server, proxied
 from pybootd.dhcp.quirks import Form, quirk_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
@@ -94,11 +94,11 @@ def _refused(situation: Situation) -> Decision | None:
     if request.port == BOOT_SERVER_PORT and request.kind is not Kind.BOOT_SERVER:
         return situation.silent("port 4011 answers boot clients that have an address, nothing else")
     if situation.host.allow is False:
-        return situation.silent("[host] allow forbids it", situation.host.allow_origin)
+        return _denied(situation.silent("[host] allow forbids it", situation.host.allow_origin), situation)
     if request.kind not in (Kind.DECLINE, Kind.RELEASE):
         if situation.host.allow is None and not facts.verdict.allowed:
             situation.note("access", facts.verdict.setting or "refused")
-            return situation.silent(facts.verdict.reason, setting=facts.verdict.setting)
+            return _denied(situation.silent(facts.verdict.reason, setting=facts.verdict.setting), situation)
         situation.note("access", "allowed", situation.host.allow_origin)
     if situation.settings.proxy:
         return proxied(situation)
@@ -106,6 +106,11 @@ def _refused(situation: Situation) -> Decision | None:
         origin = situation.settings.origin("bootpd", "allow_simple_dhcp")
         return situation.silent("it has not booted from the network; allow_simple_dhcp = yes would serve it", origin)
     return None
+
+
+def _denied(silence: Decision, situation: Situation) -> Decision:
+    """Beside another server the machine has an address all the same, by which it is known when it asks for files."""
+    return evolve(silence, denied=True, uses=address_of(situation) if situation.settings.proxy else 0)
 
 
 def _strange_hardware(situation: Situation) -> str:

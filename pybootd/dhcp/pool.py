@@ -121,6 +121,15 @@ class Pool:
         lease = self._table.at(address)
         return lease.expires if lease is not None and self._ends(lease) else 0
 
+    def _rest(self, address: int) -> float:
+        """
+        The same for an address that was given back or rests; 0 where it is leased by now.
+
+        It leaves the queue then, for it has its place among the leased, and comes back when it is given back again.
+        """
+        lease = self._table.at(address)
+        return 0 if lease is None or lease.state is State.BOUND else self._end(address)
+
     def _release(self, address: int, now: float) -> None:
         """An address was taken a while ago.  If that came to nothing, it is free again."""
         until = self._table.held(address, now)
@@ -154,11 +163,11 @@ class Pool:
     def _ended(self, now: float) -> int:
         """The address whose lease, or whose rest, ended longest ago."""
         while True:
-            queue = min(self._leased, self._resting, key=_Queue.first)
-            if queue.correct(self._end):
+            queue, end = min(((self._leased, self._end), (self._resting, self._rest)), key=lambda pair: pair[0].first())
+            if queue.correct(end):
                 continue
             address = queue.due(now)
-            if not address or (self._end(address) and self._open(address, now)):
+            if not address or (0 < self._end(address) <= now and self._open(address, now)):
                 return address
 
 

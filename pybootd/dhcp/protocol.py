@@ -37,7 +37,7 @@ from pybootd.interfaces import IAccessControl, Verdict
 from pybootd.leases.commit import GroupCommit, Outcome
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS, LeaseTable
-from pybootd.machine import Firmware, Machine, Machines, Stage, mac_text
+from pybootd.machine import Firmware, Machine, Machines, Refusal, Stage, mac_text
 from pybootd.throttle import Throttle
 
 OTHER = b"?"
@@ -78,7 +78,7 @@ class Dhcp:
         questions: int = 64,
         sharing: Sharing | None = None,
         conflict_check: bool = True,
-        size_of: Callable[[str, Machine], int | None] = lambda name, machine: None,
+        size_of: Callable[[str, Machine], int | None] | None = None,
         time: Callable[[], float] | None = None,
     ) -> None:
         """
@@ -86,7 +86,7 @@ class Dhcp:
         @param clock: for timers; C{time} (seconds since the epoch) comes from it if not given.
         @param questions: how many machines the access backends may be asked about at once.
         @param sharing: where other servers use the same lease store.
-        @param size_of: the size of a boot file, where it is known at once (option 13).
+        @param size_of: the size of a boot file, where it is known at once (option 13); None: it is never told.
         """
         self.settings = settings
         self.table = table
@@ -289,6 +289,9 @@ class Dhcp:
         key = key_of(request)
         if decision.reason and not decision.routine:
             self._tell_refusal(request, machine, decision)
+        if decision.denied or decision.replies:
+            setting = decision.setting or str(decision.origin or "")
+            machine.refusal = Refusal(decision.reason, setting) if decision.denied else None
         if decision.uses:
             self._machines.settle(machine, IPv4Address(decision.uses))
         if network is None:
@@ -299,8 +302,8 @@ class Dhcp:
                 self._give_back(network, address)
         if request.firmware is Firmware.IPXE and request.kind is Kind.SELECTING:
             self._history.took(key, facts.now)
-        if decision.replies and 13 in request.parameters and facts.boot_file_size is None:
-            decision = self._with_size(request, machine, facts, decision)
+        if self._size_of is not None and decision.replies and 13 in request.parameters and facts.boot_file_size is None:
+            decision = self._with_size(request, machine, facts, decision, self._size_of)
         if decision.claim is not None:
             self._write_down(request, machine, facts, decision, network, decision.claim)
             return
@@ -311,9 +314,16 @@ class Dhcp:
             self._give_back(network, facts.candidate)
         self._reply(request, machine, decision, network)
 
-    def _with_size(self, request: Request, machine: Machine, facts: Facts, decision: Decision) -> Decision:
+    def _with_size(
+        self,
+        request: Request,
+        machine: Machine,
+        facts: Facts,
+        decision: Decision,
+        size_of: Callable[[str, Machine], int | None],
+    ) -> Decision:
         name = decision.replies[0].boot_file
-        size = self._size_of(name, machine) if name and "://" not in name else None
+        size = size_of(name, machine) if name and "://" not in name else None
         if size is None:
             return decision
         facts.boot_file_size = size

@@ -26,14 +26,14 @@ def proxied(situation: Situation) -> Decision:
     if request.kind not in (Kind.DISCOVER, Kind.BOOT_SERVER):
         silence = situation.silent("a proxy leaves this to the server that gives the addresses", routine=True)
         # the only way to know the machine again when it fetches its files
-        return evolve(silence, uses=_address(situation))
+        return evolve(silence, uses=address_of(situation))
     if not request.boots:
         return situation.silent("a proxy answers machines that boot from the network, no others", routine=True)
     choice = boot_file(situation)
     if choice.reason:
         return situation.silent(choice.reason, choice.origin)
     if request.kind is Kind.BOOT_SERVER:
-        return evolve(boot_server(situation, choice.file), uses=_address(situation))
+        return evolve(boot_server(situation, choice.file), uses=address_of(situation))
     told = offers(situation, choice)
     for form in told:
         situation.note("form", form.name)
@@ -42,7 +42,7 @@ def proxied(situation: Situation) -> Decision:
     return situation.answered(*replies)
 
 
-def _address(situation: Situation) -> int:
+def address_of(situation: Situation) -> int:
     """The address that a machine says it will have, or has; 0 where that is no business of ours."""
     request = situation.request
     ends = request.kind in (Kind.DECLINE, Kind.RELEASE, Kind.BOOTP)

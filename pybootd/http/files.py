@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, Request
 
 from pybootd.content.content import Content
+from pybootd.content.refusal import script
 from pybootd.errors import ContentError, Forbidden, NotFound
 from pybootd.events import (
     Event,
@@ -287,7 +288,7 @@ class FileRequest(Request):
     def _fail(self, error: ContentError) -> None:
         """Say that there is nothing to send."""
         if isinstance(error, Forbidden):
-            self._refuse(403, str(error))
+            self._refuse(403, str(error), setting=error.setting)
         elif isinstance(error, NotFound):
             self._publish(FileMissing, protocol="http", name=self._named, reason=str(error))
             self._say(404, f"File not found: {error}")
@@ -296,9 +297,13 @@ class FileRequest(Request):
             self._tell_end(str(error))
             self._say(503, str(error))
 
-    def _refuse(self, status: int, reason: str, *fields: bytes) -> None:
-        self._publish(Refused, message=f"HTTP {printable(self.uri)}", reason=reason, setting="")
-        self._say(status, reason, *fields)
+    def _refuse(self, status: int, reason: str, *fields: bytes, setting: str = "") -> None:
+        self._publish(Refused, message=f"HTTP {printable(self.uri)}", reason=reason, setting=setting)
+        if (_last(self.requestHeaders.getRawHeaders(b"User-Agent")) or b"").startswith(b"iPXE/"):
+            # it shows no body of an error, but runs what it was given
+            self._send(200, script(reason), b"Content-Type: text/plain; charset=utf-8")
+        else:
+            self._say(status, reason, *fields)
 
     def _break(self, failure: Failure) -> None:
         """A mistake of ours."""
@@ -310,8 +315,10 @@ class FileRequest(Request):
 
     def _say(self, status: int, text: str, *fields: bytes) -> None:
         """Answer with a sentence."""
-        body = f"{text}\n".encode("utf-8", "replace")
-        head = self._head(status, len(body), (*fields, b"Content-Type: text/plain; charset=utf-8"))
+        self._send(status, f"{text}\n".encode("utf-8", "replace"), *fields, b"Content-Type: text/plain; charset=utf-8")
+
+    def _send(self, status: int, body: bytes, *fields: bytes) -> None:
+        head = self._head(status, len(body), fields)
         self.channel.write(head if self.method == b"HEAD" else head + body)
         self.finish()
 

@@ -20,7 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybootd.config import LimitsConfig, TftpdConfig
-from pybootd.content.content import Content
+from pybootd.content.content import Content, from_bytes
+from pybootd.content.refusal import script
 from pybootd.errors import ContentError, Forbidden, MalformedPacket, NotFound
 from pybootd.events import Bus
 from pybootd.machine import Firmware, Machine, Machines
@@ -54,7 +55,7 @@ SEND_BUFFER = 4 << 20
 FIRMWARE = (Firmware.PXE, Firmware.IPXE, Firmware.RASPBERRY_PI, Firmware.UNKNOWN)
 """Clients some of which cannot put IP fragments together."""
 
-_TROUBLE = {NotFound: ErrorCode.FILE_NOT_FOUND, Forbidden: ErrorCode.ACCESS_VIOLATION}
+_TROUBLE = {NotFound: ErrorCode.FILE_NOT_FOUND}
 
 Admit = Callable[[IPv4Address], "str | None"]
 """Says why an address is not served, or None: it is."""
@@ -222,6 +223,9 @@ class Tftp:
 
     def _missing(self, failure: Failure, visit: Visit) -> None:
         visit.wanted = None
+        if isinstance(failure.value, Forbidden):
+            self._forbidden(failure.value, visit)
+            return
         self._visits.remove(visit)
         if failure.check(CancelledError):
             return  # the client or the server went on
@@ -235,6 +239,15 @@ class Tftp:
         visit.tell_missing(reason)
         code = next((code for kind, code in _TROUBLE.items() if failure.check(kind)), ErrorCode.UNDEFINED)
         self._refuse(visit.client, visit.destination, code, reason)
+
+    def _forbidden(self, error: Forbidden, visit: Visit) -> None:
+        """A refusal that is seen: as the error's text, or as what iPXE shows."""
+        visit.tell_refused(str(error), error.setting)
+        if visit.machine is not None and visit.machine.firmware is Firmware.IPXE:
+            self._begin(from_bytes("a refusal", script(str(error))), visit)
+        else:
+            self._visits.remove(visit)
+            self._refuse(visit.client, visit.destination, ErrorCode.ACCESS_VIOLATION, str(error))
 
     # transfers
 

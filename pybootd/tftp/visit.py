@@ -90,8 +90,8 @@ class Visit:
         if self._bus.listening:
             self._bus.publish(FileAsked(*self._head(), "tftp", self.name))
 
-    def tell_refused(self, reason: str) -> None:
-        self._bus.publish(Refused(*self._head(), self.name, reason, ""))
+    def tell_refused(self, reason: str, setting: str = "") -> None:
+        self._bus.publish(Refused(*self._head(), self.name, reason, setting))
 
     def tell_missing(self, reason: str) -> None:
         self._bus.publish(FileMissing(*self._head(), "tftp", self.name, reason))

@@ -16,9 +16,9 @@ from pybootd.content.filters import FilenameFilter
 from pybootd.content.local import LocalFiles
 from pybootd.content.resolver import Resolver, Step
 from pybootd.content.templates import Templates
-from pybootd.errors import NotFound, SourceFailed
+from pybootd.errors import Forbidden, NotFound, SourceFailed
 from pybootd.interfaces import IFilenameFilter, IFileSource, Target
-from pybootd.machine import Machine
+from pybootd.machine import Machine, Refusal
 from tests.content.test_filters import lines
 from tests.content.test_names import NOTHING
 from tests.support.tree import SECRET, Tree
@@ -34,6 +34,20 @@ class MemorySource:
 
     def open(self, url: str) -> Deferred[Content]:
         return succeed(from_bytes(url, url.encode()))
+
+
+class RefusalTests(SynchronousTestCase):
+    """Machines to which access is denied."""
+
+    def test_forbidden(self) -> None:
+        """They get no file, and are told why; whether it is there is none of their business."""
+        tree = Tree(self.mktemp())
+        tree.write("pxelinux.0", b"loader")
+        resolver = Resolver("./root", tree.top, LocalFiles())
+        machine = Machine("52:54:00:12:34:56", refusal=Refusal("[mac] blocks it", "x.ini:3"))
+        for name in ("pxelinux.0", "gone"):
+            error = self.assertRaises(Forbidden, resolver.resolve, name, machine)
+            self.assertEqual((str(error), error.setting), ("[mac] blocks it", "x.ini:3"))
 
 
 class ResolverCase(SynchronousTestCase):

@@ -199,6 +199,15 @@ class ReclaimTests(PoolTestCase):
         self.write(bound(0, 2, inf))
         self.assertEqual(self.take(LATER * 10), -1)
 
+    def test_given_back_again(self) -> None:
+        """What was given back, leased again and given back again is free at once, not at the end of the lease."""
+        self.pool(bound(0, 1), count=1, reclaim=True)
+        for lease in (released(0, 1, NOW), bound(0, 1, LATER)):
+            self.write(lease)
+        self.assertEqual(self.take(NOW + 1), -1)
+        self.write(released(0, 1, NOW + 2))
+        self.assertEqual(self.take(NOW + 3), 0)
+
     def test_owner_comes_back(self) -> None:
         """An address that its machine is just being offered again is not given to another."""
         self.pool(bound(0, 1, NOW - 1), count=1, reclaim=True)

@@ -15,7 +15,7 @@ from pybootd.dhcp.delivery import Way
 from pybootd.errors import AccessUnavailable
 from pybootd.events import Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
 from pybootd.interfaces import Phase, Verdict
-from pybootd.machine import Firmware, Stage
+from pybootd.machine import Firmware, Refusal, Stage
 from tests.support.dhcp import (
     ACK,
     BIOS,
@@ -422,6 +422,19 @@ class AccessTests(SynchronousTestCase):
         (event,) = server.told(Ignored)
         self.assertEqual((event.reason, event.setting), ("not in [mac]", "x.ini:3: [mac]"))
 
+    def test_allowed_again(self) -> None:
+        """A refusal holds for files until the machine is allowed again; what it gives back changes nothing."""
+        verdicts = [Verdict(True, ""), Verdict(False, "no", "x.ini:1"), Verdict(True, "")]
+        server = Server(USUAL, access=Access(*verdicts))
+        server.say(DISCOVER, BIOS)
+        self.assertIsNone(server.machine().refusal)
+        server.say(DISCOVER, BIOS)
+        self.assertEqual(server.machine().refusal, Refusal("no", "x.ini:1"))
+        server.say(RELEASE, {})
+        self.assertIsNotNone(server.machine().refusal)
+        server.say(DISCOVER, BIOS)
+        self.assertIsNone(server.machine().refusal)
+
     def test_named(self) -> None:
         """Host name and boot file that the backend names are handed out."""
         server = Server(access=Access(*[Verdict(True, "", hostname="node7", boot_file="seven.0")] * 2))
@@ -642,11 +655,12 @@ class ProxyTests(SynchronousTestCase):
         self.assertIs(server.machines.at(IPv4Address("10.0.0.78")), server.machine())
 
     def test_refused(self) -> None:
-        """The address of a machine that is refused is not learnt."""
+        """The address of a machine that is refused is learnt with the refusal, so that it gets no file there either."""
         server = Server(PROXY, access=Access(*[Verdict(False, "no")] * 2))
         server.say(DISCOVER, UEFI)
         server.say(REQUEST, {**UEFI, 50: pack("!I", number("10.0.0.77")), 54: b"\x0a\0\0\x03"})
-        self.assertIsNone(server.machines.at(IPv4Address("10.0.0.77")))
+        machine = server.machines.at(IPv4Address("10.0.0.77"))
+        self.assertEqual(machine.refusal, Refusal("no"))
 
     def test_never_an_address(self) -> None:
         """Nothing is ever written down."""

@@ -456,6 +456,15 @@ class SlowTests(SynchronousTestCase):
         reply = self.client.reply()
         self.assertEqual((reply.status, reply.body), (403, b"not in [mac]\n"))
 
+    def test_forbidden_to_ipxe(self) -> None:
+        """iPXE shows no body of an error: it gets a script that says why."""
+        client = self.server.connect()
+        client.send(b"GET /x HTTP/1.1\r\nUser-Agent: iPXE/1.21.1\r\n\r\n")
+        self.resolver.answer.errback(Forbidden("not in [mac]"))
+        reply = client.reply()
+        self.assertEqual((reply.status, reply.body.split(b"\n")[0]), (200, b"#!ipxe"))
+        self.assertIn(b"echo not in [mac]\n", reply.body)
+
     def test_client_leaves(self) -> None:
         """A client that does not wait takes its question back; an answer that comes too late is closed."""
         self.ask()

@@ -135,6 +135,7 @@ class TftpTests(SynchronousTestCase):
         """Who may not have a file is told why; a source that failed says so; a bug says little."""
         self.files.files |= {"secret": Forbidden("not for you"), "remote": SourceFailed("mirror is down")}
         self.assertEqual(self.ask("secret"), [packet.error(2, "not for you")])
+        self.assertEqual(self.told(), ["FileAsked", "Refused"])
         self.assertEqual(self.ask("remote"), [packet.error(0, "mirror is down")])
         self.files.files["bug"] = KeyError("oops")
         self.assertEqual(self.ask("bug"), [packet.error(0, "internal error")])

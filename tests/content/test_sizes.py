@@ -1,0 +1,83 @@
+"""The length of a boot file, for those who cannot wait for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.content.content import Content, from_bytes
+from pybootd.content.sizes import ASKING, KEPT, KNOWN, Sizes
+from pybootd.errors import NotFound, SourceFailed
+from pybootd.machine import Machine
+
+ONE, OTHER = Machine("52:54:00:00:00:01"), Machine("52:54:00:00:00:02")
+
+
+class Files:
+    """A resolver: what it is told to have, now or later."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.waiting: list[Deferred[Content]] = []
+        self.remote = False
+
+    def resolve(self, name: str, machine: Machine) -> Any:
+        self.asked.append((name, machine.mac))
+        if name == "gone":
+            raise NotFound("gone")
+        if not self.remote:
+            return from_bytes(name, b"12345")
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+
+class SizesTests(SynchronousTestCase):
+    """L{Sizes}"""
+
+    def setUp(self) -> None:
+        self.clock, self.files = Clock(), Files()
+        self.sizes = Sizes(self.files, self.clock.seconds)  # type: ignore[arg-type]
+
+    def test_local(self) -> None:
+        """A local file is looked at each time: it may have changed."""
+        self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [5, 5])
+        self.assertEqual(len(self.files.asked), 2)
+
+    def test_missing(self) -> None:
+        """Of a file that is not there nothing is said."""
+        self.assertIsNone(self.sizes.size_of("gone", ONE))
+
+    def test_remote(self) -> None:
+        """A remote file is asked for once; from the next request on its length is known, for a while."""
+        self.files.remote = True
+        self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [None, None])
+        self.files.waiting[0].callback(from_bytes("a", b"123"))
+        self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [3, 3])
+        self.assertIsNone(self.sizes.size_of("a", OTHER))
+        self.assertEqual(len(self.files.asked), 2)
+        self.clock.advance(KEPT)
+        self.assertIsNone(self.sizes.size_of("a", ONE))
+
+    def test_remote_fails(self) -> None:
+        """A remote that fails is left alone for a while."""
+        self.files.remote = True
+        self.sizes.size_of("a", ONE)
+        self.files.waiting[0].errback(SourceFailed("down"))
+        self.assertIsNone(self.sizes.size_of("a", ONE))
+        self.assertEqual(len(self.files.asked), 1)
+
+    def test_bounded(self) -> None:
+        """Few questions at once, and few answers kept."""
+        self.files.remote = True
+        for number in range(ASKING + 5):
+            self.sizes.size_of(str(number), ONE)
+        self.assertEqual(len(self.files.waiting), ASKING)
+        for _ in range(KNOWN):
+            for waiting in self.files.waiting:
+                waiting.callback(from_bytes("a", b"1"))
+            self.files.waiting.clear()
+            self.sizes.size_of(str(len(self.files.asked) + 100), ONE)
+        self.assertLessEqual(len(self.sizes._known), KNOWN)
