@@ -244,7 +244,8 @@ class DhcpService(Service):
         if not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
             # a socket at one address hears nothing of what is sent to everybody
             sock = bind_udp(EVERYBODY, bootpd.port, what)
-            self._broadcasts = DatagramPort(sock, self._receiver(bootpd.port), self._shared.reactor)
+            if sock.fileno() != self._ports[bootpd.port].fileno():  # the one that systemd opened hears everything
+                self._broadcasts = DatagramPort(sock, self._receiver(bootpd.port), self._shared.reactor)
         networks = self._settings.networks
         indexes = {network.interface for network in networks if network.interface}
         served = [one for one in self._interfaces if one.index in indexes]

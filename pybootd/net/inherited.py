@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterator, MutableMapping
 from functools import cache
+from pathlib import Path
 
 from pybootd.errors import EnvironmentProblem
 
@@ -36,7 +37,22 @@ def sockets(environ: MutableMapping[str, str], pid: int) -> Iterator[socket.sock
 
 @cache
 def _given() -> tuple[socket.socket, ...]:
-    return tuple(sockets(os.environ, os.getpid()))
+    environ = os.environ if "LISTEN_PID" in os.environ else _begun_with()
+    return tuple(sockets(environ, os.getpid()))
+
+
+def _begun_with() -> MutableMapping[str, str]:
+    """
+    The environment that this process began with, as far as the system tells.
+
+    C{twisted.internet.endpoints} takes the variables away when it is imported, which under twistd happens before
+    anything of ours is.
+    """
+    try:
+        entries = os.fsdecode(Path("/proc/self/environ").read_bytes()).split("\0")
+    except OSError:
+        return {}
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
 def inherited(kind: socket.SocketKind, port: int, what: str) -> socket.socket | None:

@@ -71,7 +71,9 @@ def bind_udp(address: str, port: int, what: str, device: str = "") -> socket.soc
 
 
 def _widen(sock: socket.socket) -> None:
-    """The largest receive buffer that is to be had."""
+    """The largest receive buffer that is to be had; one that was made larger by others stays."""
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= BUFFER:
+        return
     for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
         try:
             sock.setsockopt(socket.SOL_SOCKET, option, BUFFER)

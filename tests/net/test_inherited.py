@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -46,6 +49,33 @@ class SocketsTests(SynchronousTestCase):
         self.assertEqual((kinds[one.fileno()], kinds[two.fileno()]), (socket.SOCK_DGRAM, socket.SOCK_STREAM))
         self.assertNotIn(writer, kinds)
         self.assertEqual(environ, {})
+
+
+CHILD = """
+import socket
+import twisted.internet.endpoints
+from pybootd.net.inherited import inherited
+print(inherited(socket.SOCK_DGRAM, %d, "x").fileno())
+"""
+
+
+class ProcessTests(SynchronousTestCase):
+    """A process that was really begun with sockets."""
+
+    def test_after_twisted(self) -> None:
+        """They are found though Twisted has taken the variables away (on Linux, where systemd is)."""
+        if not Path("/proc/self/environ").exists():
+            return
+        given = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(given.close)
+        given.bind(("127.0.0.1", 0))
+        begin = f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" -c "$1"'
+        command = ["/bin/sh", "-c", begin, sys.executable, CHILD % given.getsockname()[1]]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(
+            command, pass_fds=[given.fileno()], env=environ, capture_output=True, text=True, check=False
+        )
+        self.assertEqual(done.stdout, "3\n", done.stderr)
 
 
 class InheritedTests(SynchronousTestCase):

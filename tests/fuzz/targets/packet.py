@@ -1,0 +1,78 @@
+"""A DHCP datagram: decoded, understood, shown, decided about, answered."""
+
+from __future__ import annotations
+
+from pybootd.dhcp.client import understand
+from pybootd.dhcp.decision import Reply
+from pybootd.dhcp.delivery import route
+from pybootd.dhcp.dump import dump
+from pybootd.dhcp.facts import Facts
+from pybootd.dhcp.packet import BOOTREPLY, FIXED, HEADERS, MTU, RELAY_AGENT, Packet, decode, encode
+from pybootd.dhcp.policy import decide, network_of
+from pybootd.dhcp.request import Request
+from pybootd.errors import MalformedPacket
+from pybootd.interfaces import Verdict
+from tests.fuzz.support import shown
+from tests.support.captures import CAPTURES
+from tests.support.dhcp import BIOS, DISCOVER, IPXE, REQUEST, datagram, settings
+
+SEEDS = (
+    *(capture.data for capture in CAPTURES),
+    datagram(DISCOVER, {**BIOS, 82: b"\5\4\x0a\x09\0\0\1\3eth", 57: b"\xff\x00"}, giaddr="10.9.0.2"),
+    datagram(REQUEST, {**IPXE, 43: b"\x47\4\0\0\0\0\xff", 50: b"\x0a\0\0\x64", 54: b"\x0a\0\0\1"}),
+    datagram(None, {}),
+)
+
+WAYS = ((67, False), (67, True), (4011, True))
+"""The server's port, and whether the datagram came to it alone."""
+
+_SETTINGS = (
+    settings(extra="[subnet 10.9.0.0/16]\npool_start = 10.9.0.10\n"),
+    settings(extra="[subnet 10.9.0.0/16]\npool_start = 10.9.0.10\n[static_dhcp]\n52-54-00-00-00-01 = 10.0.0.7\n"),
+)
+_ALLOWED = Verdict(True, "")
+
+
+def one(data: bytes) -> None:
+    """C{data} is the datagram."""
+    try:
+        packet = decode(data)
+    except MalformedPacket as error:
+        shown(str(error))
+        return
+    assert len(packet.chaddr) <= 16
+    assert sum(map(len, packet.options.values())) <= packet.size
+    for line in dump(packet):
+        shown(line)
+    for port, unicast in WAYS:
+        try:
+            request = understand(packet, ("10.0.0.100", 68), port, 2, unicast)
+        except MalformedPacket as error:
+            shown(str(error))
+            continue
+        for some in _SETTINGS:
+            network = network_of(request, some)
+            candidate = network.pool_first if network is not None else 0
+            decision = decide(request, some, Facts(1000.0, _ALLOWED, candidate=candidate, booted=True))
+            shown(decision.reason)
+            for step in decision.trace:
+                shown(step.rule)
+            for reply in decision.replies:
+                assert network is not None
+                route(request, reply, broadcast=some.broadcast_for(network, request.chaddr), server_port=some.port)
+                _answer(packet, request, reply)
+            if decision.claim is not None and network is not None:
+                assert decision.claim.lease.address in network
+
+
+def _answer(packet: Packet, request: Request, reply: Reply) -> None:
+    """A reply is one that its client knows as an answer, no larger than the path carries, and reads back."""
+    written = encode(reply, request)
+    relayed = len(packet.options.get(RELAY_AGENT, b""))
+    assert len(written) <= max(MTU - HEADERS, FIXED + relayed + relayed // 255 * 2 + 16), len(written)
+    back = decode(written)
+    assert (back.op, back.xid, back.chaddr, back.htype) == (BOOTREPLY, packet.xid, packet.chaddr, packet.htype)
+    assert (back.yiaddr, back.giaddr) == (reply.yiaddr, reply.giaddr)
+    if RELAY_AGENT in reply.options:
+        assert back.options[RELAY_AGENT] == packet.options[RELAY_AGENT]
+        assert list(back.options)[-1] == RELAY_AGENT
