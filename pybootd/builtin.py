@@ -132,4 +132,4 @@ def webhook_notifier(context: Context) -> WebhookNotifier:
     webhook = context.config.webhook
     web = _web(context, webhook.url, str(context.origin("url")), webhook.timeout)
     post = partial(web.post, webhook.url, media_type="application/json")
-    return WebhookNotifier(webhook.events, post, context.reactor)
+    return WebhookNotifier(webhook.events, post, context.reactor, context.config.limits.webhook_events)

@@ -147,12 +147,28 @@ class LimitsConfig:
     """HTTP connections at once."""
     connections_per_client: int = option(words.whole(1, 100_000), 300)
     """Of them, from one address: many machines may stand behind one."""
+    waiting_connections: int = option(words.whole(1, 100_000), 500)
+    """Of them, those that wait for a request, or for the rest of one."""
+    header_size: int = option(words.whole(1024, 1 << 20), 16384)
+    """Bytes of a request's header."""
+    header_time: float = option(words.seconds(1, 3600), 30.0)
+    """Seconds for a whole header, and for the time between two requests."""
+    window_size: int = option(words.size, 128 << 10)
+    """Bytes that are on their way to one TFTP client at once; a window holds one block at least."""
     machines: int = option(words.whole(1, 10_000_000), 10_000)
     """Machines remembered, the latest ones."""
     offers: int = option(words.whole(1, 1_000_000), 4096)
     """Addresses offered and not yet asked for."""
     questions: int = option(words.whole(1, 10_000), 64)
     """Questions to access backends under way."""
+    probes: int = option(words.whole(1, 100_000), 1024)
+    """Machines that wait for the probe of an address."""
+    claims: int = option(words.whole(1, 1_000_000), 65536)
+    """Leases that wait to be written down."""
+    log_events: int = option(words.whole(1, 1_000_000), 20_000)
+    """Events that wait for their log line."""
+    webhook_events: int = option(words.whole(1, 1_000_000), 1000)
+    """Events that wait for the web hook."""
     log_lines: int = option(words.whole(1, 100_000), 50)
     """Log lines a second about one client."""
     upload_size: int = option(words.size, 64 << 20)

@@ -41,6 +41,7 @@ from pybootd.leases.lease import Lease, State
 from pybootd.leases.table import LeaseTable
 from pybootd.logs import LEVELS
 from pybootd.machine import Firmware, Machines, mac_text
+from pybootd.net import descriptors
 from pybootd.net.advertisement import Advertiser, advertiser
 from pybootd.net.echo import Echo, echo
 from pybootd.net.interfaces import interfaces, name_servers
@@ -148,6 +149,7 @@ def compose(config: Config, reactor: Any) -> BootServer:
     """
     server = BootServer(config)
     shared = Shared(config, reactor)
+    _allow_descriptors(config)
     parts: list[Service] = [Telling(shared)]
     tftp = _resolver(shared, config.tftpd.root) if config.tftp else None
     if config.dhcp:
@@ -159,6 +161,20 @@ def compose(config: Config, reactor: Any) -> BootServer:
     for part in (*shared.attached, *parts):
         part.setServiceParent(server)
     return server
+
+
+def _allow_descriptors(config: Config) -> None:
+    """Whatever comes by HTTP, there is a descriptor left for a transfer; says so where the system forbids that."""
+    limits = config.limits
+    wanted = descriptors.RESERVE + config.tftp * limits.transfers + config.http_server * limits.connections
+    allowed = descriptors.allow(wanted)
+    if allowed < wanted:
+        Shared.log.warn(
+            "{allowed} open files are allowed, and [limits] transfers and connections may need {wanted}: raise the"
+            " limit (LimitNOFILE=, ulimit -n), or lower them",
+            allowed=allowed,
+            wanted=wanted,
+        )
 
 
 def _resolver(shared: Shared, root: str) -> Resolver:
@@ -193,6 +209,7 @@ class Telling(Service):
             level=LEVELS["debug" if config.debug else config.logger.level],
             lines_per_client=config.limits.log_lines,
             clients=config.limits.machines,
+            waiting=config.limits.log_events,
         )
         self._notifiers: list[INotifier] = [log, *shared.providers("pybootd.notifiers", *own)]
         for notifier in self._notifiers:
@@ -290,7 +307,7 @@ class DhcpService(Service):
         self._remember(leases)
         pools = _pools(self._settings, table, config, self._store.shared)
         sharing = Sharing(self._store, table, pools, time.time) if self._store.shared else None
-        self._commit = GroupCommit(self._store, shared.reactor.callLater)
+        self._commit = GroupCommit(self._store, shared.reactor.callLater, config.limits.claims)
         transport = DhcpTransport(
             self._ports,
             self._neighbours,
@@ -310,6 +327,7 @@ class DhcpService(Service):
             access=self._access,
             access_timeout=config.access_timeout,
             questions=config.limits.questions,
+            probes=config.limits.probes,
             sharing=sharing,
             conflict_check=config.bootpd.conflict_check > 0,
             size_of=self._sizes.size_of if self._sizes is not None else None,
@@ -456,8 +474,7 @@ class HttpService(Service):
             shared.admit if config.httpd.check_ip else lambda address: None,
             shared.reactor,
             in_thread=shared.in_thread,
-            connections=config.limits.connections,
-            connections_per_client=config.limits.connections_per_client,
+            limits=config.limits,
         )
         if self._socket is not None:
             factory: Any = site

@@ -76,6 +76,7 @@ class Dhcp:
         access: IAccessControl | None = None,
         access_timeout: float = 5.0,
         questions: int = 64,
+        probes: int = 1024,
         sharing: Sharing | None = None,
         conflict_check: bool = True,
         size_of: Callable[[str, Machine], int | None] | None = None,
@@ -85,6 +86,7 @@ class Dhcp:
         @param pools: by the first address of their network.
         @param clock: for timers; C{time} (seconds since the epoch) comes from it if not given.
         @param questions: how many machines the access backends may be asked about at once.
+        @param probes: how many machines may wait for the probe of an address.
         @param sharing: where other servers use the same lease store.
         @param size_of: the size of a boot file, where it is known at once (option 13); None: it is never told.
         """
@@ -100,6 +102,7 @@ class Dhcp:
         self._time = time or clock.seconds
         self._gate = Gate(access, clock, access_timeout, self._answer, limit=questions) if access is not None else None
         self._size_of = size_of
+        self._probes = probes
         self._vacancies = {
             network.first: self._vacant(network, pools[network.first], conflict_check)
             for network in settings.networks
@@ -111,7 +114,7 @@ class Dhcp:
 
     def _vacant(self, network: Network, pool: Pool, conflict_check: bool) -> Vacancies:
         probe: Probe | None = (lambda address: self._transport.probe(network, address)) if conflict_check else None
-        return Vacancies(pool, probe, lambda address: self._conflict(network, address), self._time)
+        return Vacancies(pool, probe, lambda address: self._conflict(network, address), self._time, self._probes)
 
     def start(self) -> None:
         """The sockets are open: look for free addresses before anybody asks."""

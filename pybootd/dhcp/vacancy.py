@@ -23,9 +23,6 @@ AHEAD = 8
 HOLDS = 300.0
 """Seconds: an address at which nobody answered longer ago is asked for again."""
 
-WAITING = 1024
-"""Machines that may wait for a probe; whoever comes on top gets an address without one."""
-
 Probe = Callable[[int], "Deferred[bool] | None"]
 """Asks whether anybody has an address; None where that cannot be asked."""
 
@@ -36,13 +33,20 @@ class Vacancies:
     log = Logger()
 
     def __init__(
-        self, pool: Pool, probe: Probe | None, occupied: Callable[[int], None], time: Callable[[], float]
+        self,
+        pool: Pool,
+        probe: Probe | None,
+        occupied: Callable[[int], None],
+        time: Callable[[], float],
+        waiting: int = 1024,
     ) -> None:
         """
         @param probe: None: no address is asked for (C{conflict_check = 0}).
         @param occupied: told of an address of the pool at which somebody answered.
         @param time: seconds since the epoch.
+        @param waiting: machines that may wait for a probe; whoever comes on top gets an address without one.
         """
+        self._most = waiting
         self.pool = pool
         self._probe = probe
         self._occupied = occupied
@@ -68,7 +72,7 @@ class Vacancies:
         address = self._first(now)
         self.look_ahead()
         address = address or self._first(now)
-        if address or not self._probing or len(self._waiting) >= WAITING:
+        if address or not self._probing or len(self._waiting) >= self._most:
             return address or self.pool.take(now)
         waiting: Deferred[int] = Deferred()
         self._waiting.append(waiting)

@@ -18,14 +18,12 @@ from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from pybootd.config import LimitsConfig
 from pybootd.content.local import InThread
 from pybootd.content.resolver import Resolver
 from pybootd.events import Bus
 from pybootd.http.files import STALL, FileRequest
 from pybootd.machine import Machine, Machines
-
-DEADLINE = 30.0
-"""Seconds for a whole header from its first byte, and for the time between two requests."""
 
 LINGER = 15.0
 """Seconds for what is still in the buffer of a connection that is to be closed."""
@@ -45,8 +43,7 @@ class Channel(HTTPChannel):
     transport: Any
     factory: Site
     requestFactory = FileRequest
-    timeOut: Any = DEADLINE
-    totalHeadersSize = 16384
+    timeOut: Any
     maxHeaders = 100
 
     def connectionMade(self) -> None:
@@ -60,6 +57,9 @@ class Channel(HTTPChannel):
         self._deadline: float | None = None
         self._timer: IDelayedCall | None = None
         self.site = self.factory
+        self.timeOut = self.site.limits.header_time
+        self.totalHeadersSize = self.site.limits.header_size
+        self.MAX_LENGTH = max(self.MAX_LENGTH, self.totalHeadersSize)
         self.site.opened(self)
         super().connectionMade()
 
@@ -173,21 +173,15 @@ class Site(ServerFactory):
         reactor: Any,
         *,
         in_thread: InThread | None = None,
-        connections: int = 1000,
-        connections_per_client: int = 300,
+        limits: LimitsConfig | None = None,
     ) -> None:
-        """
-        @param connections: how many may be open at once.
-        @param connections_per_client: how many of them from one address.
-        """
         self.resolver = resolver
         self.machines = machines
         self.bus = bus
         self.admit = admit
         self.reactor = reactor
         self.in_thread = in_thread
-        self._limit = connections
-        self._limit_per_client = connections_per_client
+        self.limits = limits or LimitsConfig()
         self._channels: set[Channel] = set()
         self._clients: Counter[str] = Counter()
         self._waiting: dict[Channel, None] = {}
@@ -206,9 +200,12 @@ class Site(ServerFactory):
         At a ceiling the connection goes that has waited longest for a request, or for the
         rest of one; where all are being served, the new one.
         """
-        if self._clients.get(host, 0) >= self._limit_per_client:
+        limits = self.limits
+        if self._clients.get(host, 0) >= limits.connections_per_client:
             return self._drop(next((channel for channel in self._waiting if channel.host == host), None))
-        return len(self._channels) < self._limit or self._drop(next(iter(self._waiting), None))
+        if len(self._channels) < limits.connections and len(self._waiting) < limits.waiting_connections:
+            return True
+        return self._drop(next(iter(self._waiting), None))
 
     def log(self, request: FileRequest) -> None:
         """Nothing: who listens to the events knows more."""

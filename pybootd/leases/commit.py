@@ -39,17 +39,19 @@ GROUP = 1024
 PAUSE = 2.0
 """Seconds after a failure until something new may be promised, which tries the store again."""
 
-WAITING = 65536
-"""Claims that may wait; when a store falls further behind, the newest fail, and their machines ask again."""
-
 
 class GroupCommit:
     """Hands claims to a store, in groups, one group at a time."""
 
     log = Logger()
 
-    def __init__(self, store: ILeaseStore, call_later: Callable[..., object]) -> None:
-        """@param call_later: C{reactor.callLater}."""
+    def __init__(self, store: ILeaseStore, call_later: Callable[..., object], waiting: int = 65536) -> None:
+        """
+        @param call_later: C{reactor.callLater}.
+        @param waiting: claims that may wait; when a store falls further behind, the newest fail, and their machines
+            ask again.
+        """
+        self._most = waiting
         self._store = store
         self._call_later = call_later
         self._waiting: list[tuple[Claim, Done]] = []
@@ -62,7 +64,7 @@ class GroupCommit:
 
     def submit(self, claim: Claim, done: Done) -> None:
         """Write this claim down; C{done} is called with what became of it, once, not before this returns."""
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= self._most:
             self._call_later(0, done, Outcome.FAILED)
             return
         self._waiting.append((claim, done))

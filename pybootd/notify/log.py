@@ -23,9 +23,6 @@ from pybootd.interfaces import INotifier
 from pybootd.text import printable
 from pybootd.throttle import Throttle
 
-WAITING = 20_000
-"""Events that may wait for their line; what comes on top is left out, and counted."""
-
 DELAY = 0.05
 """Seconds until the next lines are written."""
 
@@ -57,16 +54,19 @@ class EventLog:
         level: Any = LogLevel.info,
         lines_per_client: int = 50,
         clients: int = 10_000,
+        waiting: int = 20_000,
     ) -> None:
         """
         @param level: the least that is written (a C{LogLevel}); lines below it are not even made.
         @param lines_per_client: lines about one machine within a second.
         @param clients: how many machines are told apart.
+        @param waiting: events that may wait for their line; what comes on top is left out, and counted.
         """
         self._call_later = call_later
         self._clock = clock
         self._level = level
         self._waiting: deque[Event] = deque()
+        self._most = waiting
         self._scheduled = False
         self._lost = 0
         self._flood = Throttle(clock, lines_per_client, 1.0, clients)
@@ -74,7 +74,7 @@ class EventLog:
         self._left_out = Throttle(clock, 1, 10.0)
 
     def notify(self, event: Event) -> None:
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= self._most:
             self._lost += 1
             return
         self._waiting.append(event)

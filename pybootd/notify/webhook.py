@@ -24,9 +24,6 @@ from pybootd.interfaces import INotifier
 if TYPE_CHECKING:
     from pybootd.net.web import Answer
 
-WAITING = 1000
-"""Events that may wait; what comes on top is lost, and counted."""
-
 TOGETHER = 100
 """Events in one request."""
 
@@ -50,15 +47,17 @@ class WebhookNotifier:
     log = Logger()
     name = "webhook"
 
-    def __init__(self, kinds: Collection[str], post: Post, clock: Any) -> None:
+    def __init__(self, kinds: Collection[str], post: Post, clock: Any, waiting: int = 1000) -> None:
         """
         @param kinds: the names of the events that it is told of.
         @param post: sends one body, within a deadline; fails with L{WebFailed}.
+        @param waiting: events that may wait; what comes on top is lost, and counted.
         """
         self._kinds = frozenset(KINDS[name] for name in kinds)
         self._post = post
         self._clock = clock
         self._waiting: deque[dict[str, object]] = deque()
+        self._most = waiting
         self._lost = 0
         self._attempt = 0
         self._busy = False
@@ -69,7 +68,7 @@ class WebhookNotifier:
     def notify(self, event: Event) -> None:
         if type(event) not in self._kinds:
             return
-        if len(self._waiting) >= WAITING:
+        if len(self._waiting) >= self._most:
             self._lost += 1
             return
         self._waiting.append(plain(event))

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from pybootd.tftp.packet import BLOCKSIZE, number, oack
 
 BLKSIZE_RANGE = 8, 65464
 """RFC 2348: the upper end is an IPv4 datagram's, less its headers."""
-
-WINDOW_BYTES = 131072
-"""A window of large blocks holds no more than this: a burst that sockets and switches take."""
 
 MSFTWINDOW_ASKED, MSFTWINDOW_ANSWERED = 31416, 27182
 """Windows' boot manager asks with the digits of pi and wants those of e (no document; Wireshark dissects it)."""
@@ -33,6 +30,8 @@ class Ceilings:
 
     blksize: int = BLKSIZE_RANGE[1]
     windowsize: int = 64
+    window_bytes: int = 128 << 10
+    """A window of large blocks holds no more than this: a burst that sockets and switches take."""
 
     def below(self, mtu: int, overhead: int = 32) -> Ceilings:
         """
@@ -41,7 +40,7 @@ class Ceilings:
         @param mtu: bytes of the largest IP packet towards the client.
         @param overhead: of IP, UDP and TFTP headers: 32 with IPv4, 52 with IPv6.
         """
-        return Ceilings(self.blocksize, min(self.blksize, max(BLOCKSIZE, mtu - overhead)), self.windowsize)
+        return evolve(self, blksize=min(self.blksize, max(BLOCKSIZE, mtu - overhead)))
 
 
 @frozen
@@ -119,7 +118,7 @@ def negotiate(asked: Mapping[str, bytes], ceilings: Ceilings, size: int | None) 
         if answer is not None:
             answers[name] = answer
     blksize = answers.get("blksize", ceilings.blocksize)
-    widest = min(ceilings.windowsize, max(1, WINDOW_BYTES // blksize))
+    widest = min(ceilings.windowsize, max(1, ceilings.window_bytes // blksize))
     if "windowsize" in answers:
         answers["windowsize"] = min(answers["windowsize"], widest)
     variable = "msftwindow" in answers

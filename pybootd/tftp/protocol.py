@@ -106,7 +106,7 @@ class Tftp:
         self._runs = Runs()
         self._offload = Offload()
         self._own = str(config.address or "0.0.0.0")
-        self._ceilings = Ceilings(config.blocksize, config.max_blocksize, config.max_windowsize)
+        self._ceilings = Ceilings(config.blocksize, config.max_blocksize, config.max_windowsize, limits.window_size)
         self._visits = Visits(limits.transfers, limits.transfers_per_client)
         self._uploads = Uploads(config.upload, limits.upload_size) if config.upload is not None else None
         self._links: dict[int, Link] = {}

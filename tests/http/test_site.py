@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config import LimitsConfig
 from pybootd.content.local import LocalFiles
 from pybootd.content.resolver import Resolver
-from pybootd.http.site import DEADLINE, LINGER
+from pybootd.http.site import LINGER
 from tests.support.http import Client, Server
 from tests.support.tree import Tree
 
+DEADLINE = LimitsConfig().header_time
 REQUEST = b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -57,6 +59,16 @@ class DeadlineTests(SiteCase):
                 break
             client.send(bytes([byte]))
             self.server.reactor.advance(2)
+        self.assertTrue(client.transport.aborted)
+
+    def test_header_time(self) -> None:
+        """How long it may take is a matter of [limits]."""
+        self.start(header_time=5)
+        client = self.server.connect()
+        client.send(REQUEST[:10])
+        self.server.reactor.advance(4)
+        self.assertFalse(self.gone(client))
+        self.server.reactor.advance(1)
         self.assertTrue(client.transport.aborted)
 
     def test_second_header(self) -> None:
@@ -113,6 +125,17 @@ class SizeTests(SiteCase):
         ):
             answer = self.answer(data)
             self.assertTrue(answer == b"" or answer.startswith(b"HTTP/1.1 400 "), answer[:60])
+
+    def test_header_size(self) -> None:
+        """How long a header may be is a matter of [limits]."""
+        head = b"GET /small HTTP/1.1\r\nHost: x\r\nA: "
+        for size, status in ((3000, b"400"), (1500, b"200")):
+            self.start(header_size=2048)
+            answer = self.answer(head + b"x" * size + b"\r\n\r\n")
+            self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), (size, answer[:60]))
+        self.start(header_size=60_000)
+        answer = self.answer(head + b"x" * 50_000 + b"\r\n\r\n")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer[:60])
 
     def test_body(self) -> None:
         """A body is refused before it is read."""
@@ -238,6 +261,16 @@ class CeilingTests(SiteCase):
         self.assertFalse(self.server.site.make_room("192.0.2.1"))
         second.close()
         self.assertTrue(self.server.site.make_room("192.0.2.1"))
+
+    def test_waiting(self) -> None:
+        """Those that wait for a request have a ceiling of their own, far below that of those that are served."""
+        self.start(waiting_connections=2)
+        clients = [self.server.connect(f"192.0.2.{number}") for number in range(4)]
+        self.assertEqual([self.gone(client) for client in clients], [True, True, False, False])
+        for client in clients[2:]:
+            self.server.site.busy(client.channel)
+        clients = [self.server.connect(f"192.0.2.{number}") for number in range(10, 12)]
+        self.assertEqual(len(self.server.site._channels), 4)
 
     def test_counted_down(self) -> None:
         """Connections that ended do not count."""

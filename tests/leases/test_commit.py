@@ -171,7 +171,7 @@ class CommitTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """When too many wait, the newest fail."""
-        self.patch(commit, "WAITING", 2)
+        self.commit = GroupCommit(self.store, self.clock.callLater, waiting=2)
         self.submit(1, 2, 3)
         self.assertEqual(self.outcomes, [])
         self.turn()

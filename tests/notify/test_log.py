@@ -14,7 +14,6 @@ from zope.interface.verify import verifyObject
 from pybootd import events
 from pybootd.interfaces import INotifier
 from pybootd.machine import Firmware
-from pybootd.notify import log
 from pybootd.notify.log import DELAY, REPEATS, TOGETHER, EventLog
 
 MAC = "52:54:00:12:34:56"
@@ -219,7 +218,7 @@ class FloodTests(LogCase):
 
     def test_too_many(self) -> None:
         """More than can wait is counted, not kept."""
-        self.patch(log, "WAITING", 10)
+        self.made(waiting=10)
         told = self.lines(*(seen(f"52:54:00:00:00:{number:02x}") for number in range(15)))
         self.assertEqual(len(told), 11)
         self.assertIn("5", told[-1])

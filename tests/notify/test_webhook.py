@@ -31,7 +31,10 @@ class WebhookTests(SynchronousTestCase):
         self.clock = Clock()
         self.posted: list[tuple[list[float], Deferred[Answer]]] = []
         self.lines: list[str] = []
-        self.notifier = WebhookNotifier(("released",), self.post, self.clock)
+        self.made()
+
+    def made(self, **options: Any) -> None:
+        self.notifier = WebhookNotifier(("released",), self.post, self.clock, **options)
         self.notifier.log = type(
             "Log", (), {"warn": lambda _, text, **fields: self.lines.append(text.format(**fields))}
         )()
@@ -121,7 +124,7 @@ class WebhookTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """A web server that is slow costs a fixed amount of memory; what is lost is counted."""
-        self.patch(webhook, "WAITING", 3)
+        self.made(waiting=3)
         self.tell(1, 2, 3, 4, 5)
         self.answer(200)
         self.assertEqual(self.told, [[1, 2, 3]])

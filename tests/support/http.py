@@ -14,6 +14,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from pybootd.config import LimitsConfig
+from pybootd.content.local import InThread
 from pybootd.content.resolver import Resolver
 from pybootd.events import Bus, record
 from pybootd.http.site import Channel, Site
@@ -175,13 +177,21 @@ class Client:
 class Server:
     """A site with all that it needs."""
 
-    def __init__(self, resolver: Resolver, **options: Any) -> None:
+    def __init__(self, resolver: Resolver, in_thread: InThread | None = None, **limits: Any) -> None:
         self.reactor = Reactor()
         self.machines = Machines()
         self.bus = Bus()
         self.events = record(self.bus)
         self.refusal: str | None = None
-        self.site = Site(resolver, self.machines, self.bus, lambda address: self.refusal, self.reactor, **options)
+        self.site = Site(
+            resolver,
+            self.machines,
+            self.bus,
+            lambda address: self.refusal,
+            self.reactor,
+            in_thread=in_thread,
+            limits=LimitsConfig(**limits),
+        )
         self.clients: list[Client] = []
 
     def connect(self, host: str = str(CLIENT)) -> Client:

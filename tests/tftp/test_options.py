@@ -94,6 +94,13 @@ class NegotiateTests(SynchronousTestCase):
         self.assertEqual(str(negotiate({"windowsize": b"4"}, Ceilings(), 1)), "blksize 512, windowsize 4")
         self.assertEqual(str(negotiate({"msftwindow": b"31416"}, Ceilings(), 1)), "blksize 512, variable window")
 
+    def test_window_size(self) -> None:
+        """No window holds more bytes than [limits] allows, but it holds a block at least."""
+        ceilings = Ceilings(window_bytes=4096)
+        for blksize, window in (("512", 8), ("1468", 2), ("8192", 1)):
+            answered = self.agree(ceilings, blksize=blksize, windowsize="64")
+            self.assertEqual(answered, {"blksize": int(blksize), "windowsize": window})
+
     @given(
         st.dictionaries(st.one_of(st.sampled_from(sorted(OPTIONS)), st.text(max_size=8)), st.binary(max_size=12)),
         st.one_of(st.none(), st.integers(0, 2**40)),

@@ -7,9 +7,10 @@ import re
 import shutil
 import tempfile
 
+from pybootd.config import LimitsConfig
 from pybootd.content.local import LocalFiles
 from pybootd.content.resolver import Resolver
-from pybootd.http.site import DEADLINE, LINGER
+from pybootd.http.site import LINGER
 from tests.fuzz.support import no_failures
 from tests.support.http import Server
 from tests.support.tree import SECRET, Tree
@@ -25,6 +26,7 @@ SEEDS = (
 )
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+_DEADLINE = LimitsConfig().header_time
 _SIZES = (1, 7, 64, 4096)
 
 _place = tempfile.mkdtemp(prefix="pybootd-fuzz-")
@@ -50,9 +52,9 @@ def one(data: bytes) -> None:
                 written += client.receive()
             assert SECRET not in written
             assert b"500" not in _STATUS.findall(written), written[:200]
-            server.reactor.advance(DEADLINE)
+            server.reactor.advance(_DEADLINE)
             client.receive()
-            server.reactor.advance(DEADLINE + LINGER)
+            server.reactor.advance(_DEADLINE + LINGER)
             assert client.transport.ours.fileno() < 0, "still open"
         finally:
             server.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pybootd.errors import MalformedPacket
-from pybootd.tftp.options import BLKSIZE_RANGE, WINDOW_BYTES, Ceilings, negotiate
+from pybootd.tftp.options import BLKSIZE_RANGE, Ceilings, negotiate
 from pybootd.tftp.packet import decode_error, decode_request, encode_request, error, opcode
 from tests.fuzz.support import shown
 
@@ -53,7 +53,7 @@ def _agreed(asked: dict[str, bytes], ceilings: Ceilings, size: int | None) -> No
     assert dict(zip(names, values, strict=True)) == dict(agreement.answered)
     assert BLKSIZE_RANGE[0] <= agreement.blksize <= max(ceilings.blksize, ceilings.blocksize)
     assert 1 <= agreement.windowsize <= agreement.widest <= ceilings.windowsize
-    assert agreement.blksize * agreement.widest <= max(WINDOW_BYTES, agreement.blksize)
+    assert agreement.blksize * agreement.widest <= max(ceilings.window_bytes, agreement.blksize)
     for name in ("blksize", "windowsize", "timeout"):
         if name in names:
             assert dict(agreement.answered)[name] <= int(asked[name])
