@@ -17,6 +17,7 @@ from pybootd.errors import PybootdError
 from pybootd.explain import ExplainOptions, explain
 from pybootd.flags import Flags, ServiceOptions
 from pybootd.inspect import CheckOptions, LeasesOptions, check, leases
+from pybootd.replay import ReplayOptions, replay
 
 USAGE = 2
 
@@ -30,6 +31,7 @@ class Options(ServiceOptions):
         ["check", None, CheckOptions, "Say every error and warning, and what would be served where."],
         ["explain", None, ExplainOptions, "Say step by step what a client would get, and which line decides it."],
         ["leases", None, LeasesOptions, "List leases, or give one back: leases release MAC|IP."],
+        ["replay", None, ReplayOptions, "Say what would be answered to the requests of a capture."],
     ]
 
     def opt_version(self) -> None:
@@ -38,7 +40,12 @@ class Options(ServiceOptions):
         raise SystemExit(0)
 
 
-COMMANDS: dict[str, Callable[[Any, Flags], int]] = {"check": check, "explain": explain, "leases": leases}
+COMMANDS: dict[str, Callable[[Any, Flags], int]] = {
+    "check": check,
+    "explain": explain,
+    "leases": leases,
+    "replay": replay,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

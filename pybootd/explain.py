@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 from uuid import UUID
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
 from twisted.python import usage
 
 from pybootd.config import Config
@@ -15,17 +13,15 @@ from pybootd.dhcp.architectures import BY_NUMBER, named
 from pybootd.dhcp.client import understand
 from pybootd.dhcp.decision import Decision, MessageType
 from pybootd.dhcp.delivery import ETHERNET
-from pybootd.dhcp.dump import dump
-from pybootd.dhcp.facts import ALLOWED, Facts
-from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet, decode, encode
+from pybootd.dhcp.facts import Facts
+from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet
 from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Settings, settings_from
 from pybootd.flags import Flags, ServiceOptions
-from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
 from pybootd.loading import load
 from pybootd.net.interfaces import interfaces, name_servers
-from pybootd.registry import Context, provider
+from pybootd.offline import Access, answers, traced
 from pybootd.words import address as address_word
 from pybootd.words import mac as mac_word
 
@@ -95,37 +91,21 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
 
 
 def _facts(config: Config, request: Request) -> Facts:
-    facts = Facts(now=time.time(), verdict=ALLOWED)
-    for name in config.bootpd.access:
-        if name == "http":
-            url = config.http.location
-            print(f"access http: {url} would be asked; its yes is assumed here")
-            continue
-        context = Context(name, config, config.plugins.get(name, {}), None, lambda *_: None)
-        backend: IAccessControl = provider("pybootd.access", name, context)
-        phase = Phase.BOOT if request.boots else Phase.SYSTEM
-        verdict: Any = backend.check(Question(request.chaddr, request.uuid or None, phase, request.architecture, None))
-        if isinstance(verdict, Deferred):
-            print(f"access {name}: its verdict needs a running server; a yes is assumed here")
-            continue
-        print(f"access {name}: {'yes' if verdict.allowed else 'no'}, {verdict.reason}")
-        if not verdict.allowed:
-            return evolve(facts, verdict=verdict)
-        facts = evolve(facts, verdict=_merged(facts.verdict, verdict))
-    return facts
-
-
-def _merged(first: Verdict, second: Verdict) -> Verdict:
-    return evolve(second, boot_file=first.boot_file or second.boot_file, hostname=first.hostname or second.hostname)
+    access = Access(config)
+    if access.assumed:
+        print(access.assumed)
+    verdict, said = access.ask(request)
+    for line in said:
+        print(line)
+    return Facts(now=time.time(), verdict=verdict)
 
 
 def _print(request: Request, decision: Decision) -> None:
-    for step in decision.trace:
-        origin = f"   ({step.origin})" if step.origin is not None and step.origin.line else ""
-        print(f"{step.rule}: {step.outcome}{origin}")
-    for reply in decision.replies:
+    for line in traced(decision):
+        print(line)
+    for packet in answers(decision, request):
         print()
-        for line in dump(decode(encode(reply, request))):
+        for line in packet:
             print(line)
     if not decision.replies:
         print("\nno answer")

@@ -7,6 +7,8 @@ flags differently.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 
 from attrs import frozen
@@ -66,6 +68,22 @@ class ServiceOptions(usage.Options):
             http=bool(self["http"]),
             debug=bool(self["debug"]),
         )
+
+
+class CommandOptions(ServiceOptions):
+    """A command that takes words beside its options: they may stand before, behind and between them."""
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """@raise usage.UsageError: there is no such option, or its value is missing."""
+        try:
+            found, words = gnu_getopt(list(options or ()), self.shortOpt, self.longOpt)
+        except GetoptError as error:
+            raise usage.UsageError(str(error)) from None
+        ordered = [word for name, value in found for word in ((name, value) if self._takes_value(name) else (name,))]
+        super().parseOptions([*ordered, "--", *words])
+
+    def _takes_value(self, name: str) -> bool:
+        return f"{name[2:]}=" in self.longOpt if name.startswith("--") else f"{name[1:]}:" in self.shortOpt
 
 
 def default_config(base: Path = Path()) -> Path:

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from pybootd.check import Kind
 from pybootd.check import check as checked
 from pybootd.errors import EnvironmentProblem
-from pybootd.flags import Flags, ServiceOptions
+from pybootd.flags import CommandOptions, Flags, ServiceOptions
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.loading import load
 from pybootd.machine import mac_text
@@ -33,11 +33,11 @@ class CheckOptions(ServiceOptions):
     synopsis = "Usage: pybootd check [-c FILE] [-p] [-t] [-H]"
 
 
-class LeasesOptions(ServiceOptions):
+class LeasesOptions(CommandOptions):
     """C{pybootd leases}."""
 
     synopsis = "Usage: pybootd leases [-c FILE] [--json] [release MAC|IP]"
-    optFlags: list[Any] = [*ServiceOptions.optFlags, ["json", None, "One JSON object a line."]]
+    optFlags: list[Any] = [*CommandOptions.optFlags, ["json", None, "One JSON object a line."]]
 
     def parseArgs(self, *words: str) -> None:
         if words and (len(words) != 2 or words[0] != "release"):

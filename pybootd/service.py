@@ -27,9 +27,9 @@ from pybootd.content.resolver import Resolver
 from pybootd.content.sizes import Sizes
 from pybootd.content.templates import Templates
 from pybootd.content.urls import is_url
-from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.protocol import Dhcp
-from pybootd.dhcp.settings import Settings, settings_from
+from pybootd.dhcp.rehearsal import pools_of
+from pybootd.dhcp.settings import settings_from
 from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import EnvironmentProblem, StoreError
 from pybootd.events import Bus
@@ -305,7 +305,8 @@ class DhcpService(Service):
         shared, config = self._shared, self._config
         table = LeaseTable(leases, config.limits.offers)
         self._remember(leases)
-        pools = _pools(self._settings, table, config, self._store.shared)
+        slices: tuple[range, ...] | None = () if self._store.shared else None
+        pools = pools_of(self._settings, table, config.bootpd.reclaim == "expired", slices)
         sharing = Sharing(self._store, table, pools, time.time) if self._store.shared else None
         self._commit = GroupCommit(self._store, shared.reactor.callLater, config.limits.claims)
         transport = DhcpTransport(
@@ -379,23 +380,6 @@ def _pool_text(network: Any) -> str:
         return "fixed addresses only"
     last = network.pool_first + network.pool_count - 1
     return f"addresses {IPv4Address(network.pool_first)} to {IPv4Address(last)}"
-
-
-def _pools(settings: Settings, table: LeaseTable, config: Config, shared: bool) -> dict[int, Pool]:
-    pools = {}
-    for network in settings.networks:
-        if network.pool_count:
-            reserved = {address for address in settings.reserved if address in network}
-            reserved |= {network.server, network.first, network.last}
-            pools[network.first] = Pool(
-                network.pool_first,
-                network.pool_count,
-                table,
-                reserved=reserved,
-                reclaim=config.bootpd.reclaim == "expired",
-                slices=() if shared else None,
-            )
-    return pools
 
 
 def _access(shared: Shared) -> IAccessControl | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.flags import Flags, ServiceOptions, default_config
+from pybootd.flags import CommandOptions, Flags, ServiceOptions, default_config
 
 
 def flags(*arguments: str) -> Flags:
@@ -49,3 +49,33 @@ class FlagsTests(SynchronousTestCase):
         self.assertEqual(default_config(base), base / "pybootd/etc/pybootd.ini")
         (base / "pybootd.ini").touch()
         self.assertEqual(default_config(base), base / "pybootd.ini")
+
+
+class Command(CommandOptions):
+    """A command with words and an option of its own."""
+
+    def parseArgs(self, *words: str) -> None:
+        self["words"] = words
+
+
+class CommandTests(SynchronousTestCase):
+    """L{CommandOptions}."""
+
+    def test_anywhere(self) -> None:
+        """Options stand before, behind and between the words of a command."""
+        for line in (
+            "-d -c x.ini one two",
+            "one -dc x.ini two",
+            "one two --debug --conf=x.ini",
+            "one -d -c x.ini -- two",
+        ):
+            options = Command()
+            options.parseOptions(line.split())
+            self.assertEqual(
+                (options["words"], options["config"], options["debug"]), (("one", "two"), "x.ini", 1), line
+            )
+
+    def test_wrong(self) -> None:
+        """An unknown option, and one without its value, are usage errors."""
+        self.assertRaises(UsageError, Command().parseOptions, ["one", "--nonsense"])
+        self.assertRaises(UsageError, Command().parseOptions, ["one", "-c"])

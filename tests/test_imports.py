@@ -18,8 +18,8 @@ CORES = (
     "origin", "errors", "machine", "events", "text", "words", "config", "ini", "masks", "coherence", "reader",
     "dhcp.architectures", "dhcp.options", "dhcp.packet", "dhcp.pxe", "dhcp.client", "dhcp.request", "dhcp.decision",
     "dhcp.delivery", "dhcp.dump", "dhcp.settings", "dhcp.facts", "dhcp.quirks", "dhcp.bootfile", "dhcp.answer",
-    "dhcp.proxy", "dhcp.policy", "dhcp.pool", "leases.lease", "leases.table", "tftp.packet", "tftp.options",
-    "tftp.transfer",
+    "dhcp.proxy", "dhcp.policy", "dhcp.pool", "dhcp.rehearsal", "leases.lease", "leases.table", "pcap",
+    "tftp.packet", "tftp.options", "tftp.transfer",
 )  # fmt: skip
 """Modules without input or output: bytes, values and times in; bytes, values and times out."""
 

@@ -16,7 +16,19 @@ from attrs import frozen
 
 CORPUS = Path(__file__).parent / "corpus"
 
-NAMES = ("packet", "options", "conversation", "request", "transfer", "target", "range", "channel", "ini", "names")
+NAMES = (
+    "packet",
+    "options",
+    "conversation",
+    "request",
+    "transfer",
+    "target",
+    "range",
+    "channel",
+    "ini",
+    "names",
+    "capture",
+)
 """The targets; each is a module of L{tests.fuzz.targets}."""
 
 

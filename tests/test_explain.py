@@ -1,0 +1,55 @@
+"""C{pybootd explain}: one client, offline."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd import explain
+from pybootd.cli import main
+from tests.support.dhcp import HOSTS
+
+BASE = "[bootpd]\npool_start = 10.0.0.100\n{}[bootfile]\nx64-uefi = grub.efi\n[tftpd]\nroot = /srv\n"
+
+
+class ExplainTests(SynchronousTestCase):
+    """On a host with the network 10.0.0.0/24."""
+
+    def explained(self, *words: str, extra: str = "") -> tuple[int, list[str]]:
+        """Exit status, and the lines on standard output."""
+        file = Path(self.mktemp())
+        file.write_text(BASE.format(extra))
+        out = StringIO()
+        self.patch(explain, "interfaces", lambda: HOSTS)
+        self.patch(sys, "stdout", out)
+        self.patch(sys, "stderr", StringIO())
+        status = self.assertRaises(SystemExit, main, ["explain", "-c", str(file), *words]).code
+        return int(status or 0), out.getvalue().replace(str(file), "x.ini").splitlines()
+
+    def test_served(self) -> None:
+        """The rules with their lines, then the packet."""
+        status, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi")
+        self.assertEqual(status, 0)
+        self.assertIn("address: 10.0.0.100   (x.ini:2: [bootpd] pool_start)", lines)
+        self.assertIn("boot file: grub.efi   (x.ini:4: [bootfile] x64-uefi)", lines)
+        self.assertIn("yiaddr: 10.0.0.100", lines)
+
+    def test_refused(self) -> None:
+        """A list that does not have the machine: its word comes first."""
+        _, lines = self.explained("--mac", "52-54-00-00-00-01", extra="access = mac\n[mac]\n00-00-00/24 = yes\n")
+        self.assertTrue(lines[0].startswith("access mac: no, not in [mac]; add 52-54-00-00-00-01"), lines)
+        self.assertEqual(lines[-1], "no answer")
+
+    def test_remote(self) -> None:
+        """A web server is not asked; its yes is assumed, and said."""
+        extra = "access = http\n[http]\nlocation = http://h/\n"
+        _, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "7", extra=extra)
+        self.assertEqual(lines[0], "access http: http://h would be asked; its yes is assumed here")
+        self.assertIn("boot file: grub.efi   (x.ini:7: [bootfile] x64-uefi)", lines)
+
+    def test_usage(self) -> None:
+        """Without a hardware address there is nobody to explain."""
+        self.assertEqual(self.explained()[0], 2)
