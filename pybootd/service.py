@@ -258,7 +258,7 @@ class DhcpService(Service):
         for number in wanted:
             sock = bind_udp(address, number, what, device)
             self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
-        if not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
+        if own is None and not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
             # a socket at one address hears nothing of what is sent to everybody
             sock = bind_udp(EVERYBODY, bootpd.port, what)
             if sock.fileno() != self._ports[bootpd.port].fileno():  # the one that systemd opened hears everything

@@ -43,6 +43,7 @@ class Pybootd:
         *flags: str,
         ports: Sequence[tuple[str, int]] = (("udp", 67), ("udp", 69)),
         twistd: Sequence[str] | None = None,
+        mounts: Mapping[str, Path] | None = None,
     ) -> None:
         """
         Write the configuration and start the daemon in the foreground.
@@ -50,13 +51,17 @@ class Pybootd:
         @param flags: further command-line flags, such as C{-H}.
         @param ports: what it will listen on.
         @param twistd: instead of the console script, C{twistd} with these options of its own, C{-n} among them.
+        @param mounts: files of the system in whose place it sees others.
         """
         self.directory = directory
         self.configuration = directory / "pybootd.ini"
         self.configuration.write_text(ini(configuration))
         self._namespace = namespace
         self._ports = ports
-        self._command = command(*flags, configuration=self.configuration, twistd=twistd)
+        self._command = [
+            *(["sh", "-c", mounting(mounts), "sh"] if mounts else []),
+            *command(*flags, configuration=self.configuration, twistd=twistd),
+        ]
         self.program = self._start()
 
     def _start(self) -> Program:
@@ -80,6 +85,12 @@ def command(*flags: str, configuration: Path, twistd: Sequence[str] | None = Non
     if twistd is None:
         return [sys.executable, "-m", "pybootd", "-c", str(configuration), *flags]
     return [str(TWISTD), *twistd, "pybootd", "-c", str(configuration), *flags]
+
+
+def mounting(mounts: Mapping[str, Path]) -> str:
+    """A line of shell that puts files in the place of others, for a program in its own mount namespace alone."""
+    made = [f"{{ [ -e {place} ] || : >{place}; }} && mount --bind {file} {place}" for place, file in mounts.items()]
+    return " && ".join([*made, 'exec "$@"'])
 
 
 def ready(namespace: Namespace, program: Program, ports: Sequence[tuple[str, int]]) -> None:

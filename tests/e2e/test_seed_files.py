@@ -1,0 +1,182 @@
+"""What an existing C{pybootd.ini} is promised: C{[tftpd]}, C{[httpd]}, C{[filters]}, C{[logger]} and the flags."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.e2e.support.lab import until
+from tests.e2e.support.seed import DASHED, MAC, SERVER, SeedTestCase
+from tests.e2e.support.servers import Pybootd, nginx
+from tests.support.dhcp import BIOS, BROADCAST, DISCOVER, datagram
+
+SILENT = """
+import socket, sys, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.settimeout(3)
+sock.sendto(b"\\0\\1a\\0octet\\0", (sys.argv[1], int(sys.argv[2])))
+try:
+    while True:
+        print(len(sock.recv(9999)), time.monotonic(), flush=True)
+except TimeoutError:
+    pass
+"""
+
+
+class FilesTests(SeedTestCase):
+    """C{[tftpd]}, C{[filters]}, and the flags."""
+
+    needs = ("atftp", "curl", "nginx")
+
+    def test_filters(self) -> None:
+        """Wildcards, C{{filename}}, C{[file]}, a target beside the root; and nothing outside for the asking."""
+        self.serve(
+            {
+                "filters": {
+                    "pxelinux.cfg/*": "./pxe.cfg",
+                    "moved/*": "there/{filename}",
+                    "kernel": "[./current]",
+                }
+            }
+        )
+        directory = self.pybootd.directory
+        (directory / "pxe.cfg").write_text("menu")
+        (directory / "current").write_text("vmlinuz-9\n")
+        (self.root / "vmlinuz-9").write_text("kernel 9")
+        (self.root / "there/moved").mkdir(parents=True)
+        (self.root / "there/moved/a").write_text("moved a")
+        self.assertEqual(self.tftp("pxelinux.cfg/01-52-54"), b"menu")
+        self.assertEqual(self.tftp("/kernel"), b"kernel 9")
+        self.assertEqual(self.tftp("moved/a"), b"moved a")
+        for name in ("../pxe.cfg", "/etc/passwd", "moved/../../../pxe.cfg", "nothing"):
+            self.assertIsNone(self.tftp(name), name)
+
+    def test_variables(self) -> None:
+        """The machine's variables; what one brings in stays below the directory before it."""
+        host = {"var.role": "web", "var.evil": "../../pxe.cfg", "hostname": "node9"}
+        filters = {
+            "own.cfg": "by-mac/{mac}.cfg",
+            "ip.cfg": "{ip}/{arch}",
+            "role/*": "{role}/{filename}",
+            "name": "./{hostname}",
+            "evil": "cfg/{evil}",
+        }
+        static = {"static_dhcp": {DASHED: "10.77.0.9"}}
+        self.serve({**static, f"host {MAC.hex(':')}": host, "filters": filters})
+        self.lease(BIOS)
+        directory = self.pybootd.directory
+        (directory / "pxe.cfg").write_text("secret")
+        for path, text in (
+            (self.root / "by-mac" / f"{DASHED.lower()}.cfg", "mine"),
+            (self.root / "10.77.0.9" / "00000", "by address"),
+            (self.root / "web" / "role" / "a", "of the role"),
+            (directory / "node9", "by name"),
+            (self.root / "cfg" / "a", "a"),
+        ):
+            path.parent.mkdir(exist_ok=True, parents=True)
+            path.write_text(text)
+        wanted = {"own.cfg": b"mine", "ip.cfg": b"by address", "role/a": b"of the role", "name": b"by name"}
+        self.assertEqual({name: self.tftp(name) for name in (*wanted, "evil")}, {**wanted, "evil": None})
+
+    def test_remote_root(self) -> None:
+        """A root that is a URL: streamed from there, with its length; filters lead there, or to files of this host."""
+        filters = {"pxelinux.cfg/*": "./pxe.cfg", "kernel": "current/{filename}", "named": "[./name]"}
+        root = "http://10.77.0.9:8080/debian/"
+        self.serve({"tftpd": {"root": root}, "filters": filters, "bootpd": {"allow_simple_dhcp": "yes"}})
+        mirror = self.lab.directory("mirror")
+        content = bytes(range(256)) * 5000
+        for name, data in (("pxelinux.0", content), ("current/kernel", b"kernel"), ("9/named", b"named")):
+            (mirror / "debian" / name).parent.mkdir(parents=True, exist_ok=True)
+            (mirror / "debian" / name).write_bytes(data)
+        (mirror / "outside").write_text("secret")
+        nginx(self.lab, self.client, mirror, port=8080)
+        (self.pybootd.directory / "pxe.cfg").write_text("menu")
+        (self.pybootd.directory / "name").write_text("9/named\n")
+        wanted = {"pxelinux.0": content, "kernel": b"kernel", "named": b"named", "pxelinux.cfg/default": b"menu"}
+        refused = ("gone", "../outside", "/../outside", "%2e%2e/outside", "http://10.77.0.9:8080/outside")
+        self.assertEqual({name: self.tftp(name) for name in wanted}, wanted)
+        self.assertEqual([self.tftp(name) for name in refused], [None] * len(refused))
+        asked = self.ask(datagram(DISCOVER, {**BIOS, 55: bytes((13, 67))}, mac=MAC, flags=BROADCAST))
+        self.assertEqual(asked[0].options.get(13, b"\0\0"), b"\0\0")
+        until(lambda: self.size_told() == -(-len(content) // 512), 5, "the remote file's length is told (option 13)")
+
+    def size_told(self) -> int:
+        """Option 13 of an OFFER."""
+        (offer,) = self.ask(datagram(DISCOVER, {**BIOS, 55: bytes((13, 67))}, mac=MAC, flags=BROADCAST))
+        return int.from_bytes(offer.options.get(13, b""), "big")
+
+    def test_lockstep(self) -> None:
+        """C{blocksize}, C{timeout} and C{retries} where nothing is negotiated; an address and a port of its own."""
+        tftpd = {"blocksize": 256, "timeout": 0.4, "retries": 2, "address": SERVER, "port": 6969}
+        self.serve({"tftpd": tftpd}, tftp=False)
+        (self.root / "a").write_bytes(bytes(1000))
+        program = self.client.start(sys.executable, "-c", SILENT, SERVER, "6969")
+        until(lambda: program.returncode is not None, 15, "the silent client ends")
+        came = [(int(size), float(when)) for size, when in map(str.split, program.output.splitlines())]
+        self.assertEqual([size for size, _ in came if size == 260], [260] * 3)
+        self.assertGreater(came[1][1] - came[0][1], 0.3)
+
+    def test_absolute_root(self) -> None:
+        """C{root} as an absolute path, and C{[httpd]} with a root and an address of its own."""
+        boot, web = self.lab.directory("boot"), self.lab.directory("web")
+        (boot / "a").write_text("boot")
+        (web / "a").write_text("web")
+        httpd = {"root": web, "port": 8000, "check_ip": "no", "address": SERVER, "enable": "yes"}
+        self.serve({"tftpd": {"root": boot}, "httpd": httpd})
+        self.assertEqual(self.tftp("a"), b"boot")
+        self.assertEqual(self.client.run("curl", "-s", f"http://{SERVER}:8000/a").stdout, "web")
+
+    def test_writes(self) -> None:
+        """Writes are refused; C{upload} takes new files below its directory, and no others."""
+        for upload, status in ((None, 1), ("./logs", 0)):
+            self.serve({"tftpd": {"upload": upload}}) if upload is None else self.again({"upload": upload})
+            source = self.lab.scratch / "written"
+            source.write_text("log")
+            words = ["atftp", "--put", "-l", source, "-r", "new.log", SERVER]
+            self.assertEqual(bool(self.client.run(*words, check=False, timeout=20).returncode), bool(status))
+        self.assertEqual((self.pybootd.directory / "logs" / "new.log").read_text(), "log")
+        self.assertNotEqual(self.client.run(*words, check=False, timeout=20).returncode, 0)
+
+    def again(self, tftpd: dict[str, object]) -> None:
+        """Start the daemon anew with these options too."""
+        text = self.pybootd.configuration.read_text()
+        lines = "".join(f"{name} = {value}\n" for name, value in tftpd.items())
+        self.pybootd.configuration.write_text(text.replace("[tftpd]\n", f"[tftpd]\n{lines}"))
+        (self.pybootd.directory / "logs").mkdir(exist_ok=True)
+        self.pybootd.restart()
+
+    def test_only_pxe(self) -> None:
+        """C{-p}: no TFTP."""
+        self.serve(None, "-p", tftp=False)
+        self.assertFalse(self.lab.server.listening("udp", 69))
+        self.assertEqual(len(self.discover(BIOS)), 1)
+
+    def test_only_tftp(self) -> None:
+        """C{-t}: no DHCP, and a configuration without a pool will do."""
+        directory = self.lab.directory("daemon")
+        (directory / "a").write_text("a")
+        self.pybootd = Pybootd(
+            self.lab.server, directory, {"tftpd": {"root": "./", "port": 6969}}, "-t", ports=[("udp", 6969)]
+        )
+        self.client = self.lab.segment.host("10.77.0.9/24")
+        self.assertFalse(self.lab.server.listening("udp", 67))
+        self.assertEqual(self.client.run("curl", "-s", f"tftp://{SERVER}:6969/a").stdout, "a")
+
+    def test_check_ip(self) -> None:
+        """HTTP serves machines with a lease, others get 401; without C{check_ip} it serves everybody."""
+        self.serve({"httpd": {"port": 8000, "root": "./images"}}, "-H")
+        (self.root / "a").write_text("a")
+        status = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"http://{SERVER}:8000/a"]
+        self.assertEqual(self.client.run(*status).stdout, "401")
+
+    def test_no_check_ip(self) -> None:
+        """C{check_ip = no}."""
+        self.serve({"httpd": {"port": 8000, "root": "./images", "check_ip": "off"}}, "-H")
+        (self.root / "a").write_text("a")
+        self.assertEqual(self.client.run("curl", "-s", f"http://{SERVER}:8000/a").stdout, "a")
+
+    def test_log_file(self) -> None:
+        """C{type = file}, with one JSON object a line where that is wanted."""
+        self.serve({"logger": {"type": "file", "file": "./boot.log", "format": "json"}})
+        self.lease(BIOS)
+        log = self.pybootd.directory / "boot.log"
+        until(lambda: '"52:54:00:00:00:aa' in log.read_text(), 5, "the machine is in the log")

@@ -1,0 +1,96 @@
+"""What an existing C{pybootd.ini} is promised: C{[logger]}, words, and where the configuration is found."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+
+from tests.e2e.support.lab import until
+from tests.e2e.support.seed import MAC, SeedTestCase
+from tests.e2e.support.servers import ready
+from tests.support.dhcp import BIOS
+
+
+class LoggerTests(SeedTestCase):
+    """C{[logger]}"""
+
+    def test_levels(self) -> None:
+        """C{level}: what is of less weight is not said; C{-d} says everything."""
+        for level, flags, said in (("warning", (), False), ("critical", ("-d",), True)):
+            self.serve({"logger": {"type": "stdout", "level": level}}, *flags, directory=level)
+            self.lease(BIOS)
+            self.assertEqual(MAC.hex(":") in self.pybootd.log, said, self.pybootd.log)
+            self.pybootd.program.stop()
+
+    def test_none(self) -> None:
+        """C{type = none}: nothing at all."""
+        self.serve({"logger": {"type": "none"}})
+        self.lease(BIOS)
+        self.assertEqual(self.pybootd.log, "")
+
+    def test_syslog(self) -> None:
+        """C{type = syslog}: with the daemon's name and facility, each level as it is."""
+        place = self.lab.scratch / "log"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(str(place))
+            sock.settimeout(10)
+            self.serve({"logger": {"type": "syslog", "level": "info"}}, mounts={"/dev/log": place})
+            self.lease(BIOS)
+            while MAC.hex(":") not in (line := sock.recv(4096).decode()):
+                pass
+            self.assertRegex(line, r"^<30>.*pybootd\[\d+\]: ")
+
+    def test_journald(self) -> None:
+        """C{type = journald}: the level before each line, and no time, for the journal has its own."""
+        self.serve({"logger": {"type": "journald", "level": "info"}})
+        self.lease(BIOS)
+        self.pybootd.program.expect(f"^<6>{MAC.hex(':')} ", 5)
+
+    def test_rotated(self) -> None:
+        """A log file that was moved away is begun anew on SIGUSR1; no line is lost."""
+        self.serve({"logger": {"type": "file", "file": "./boot.log"}})
+        log, old = self.pybootd.directory / "boot.log", self.pybootd.directory / "boot.log.1"
+        self.lease(BIOS)
+        until(lambda: MAC.hex(":") in log.read_text(), 5, "the machine is in the log")
+        log.rename(old)
+        self.pybootd.program.signal(signal.SIGUSR1)
+        until(log.exists, 5, "the log is begun anew")
+        self.lease(BIOS)
+        until(lambda: MAC.hex(":") in log.read_text(), 5, "the machine is in the new log")
+
+    def test_escaped(self) -> None:
+        """What a client says cannot forge a line or change a terminal."""
+        self.serve()
+        self.tftp("a\n2026-01-01 00:00:00 forged\x1b[2J")
+        until(lambda: "forged" in self.pybootd.log, 5, "the name is in the log")
+        self.assertNotIn("\x1b", self.pybootd.log)
+        self.assertFalse([line for line in self.pybootd.log.splitlines() if line.startswith("2026-01-01 00:00:00")])
+
+
+class WordTests(SeedTestCase):
+    """Words of the file, and the file itself."""
+
+    def test_booleans(self) -> None:
+        """The seed's words for yes and no; any other word is a mistake."""
+        directory = self.lab.directory("daemon")
+        file = directory / "x.ini"
+        words = "on high true enable enabled yes 1 off low false disable disabled no 0 YES Off".split()
+        for word in (*words, "maybe", ""):
+            lines = [f"[bootpd]\npool_start = 10.77.0.100\nallow_simple_dhcp = {word}\n[bootfile]\ndefault = a\n"]
+            file.write_text("".join(lines) + "[tftpd]\nroot = ./\n")
+            check = [sys.executable, "-m", "pybootd", "check", "-c", str(file)]
+            done = self.lab.server.run(*check, check=False, directory=directory)
+            self.assertEqual(done.returncode, int(word not in words), (word, done.stderr))
+
+    def test_default_place(self) -> None:
+        """Without C{-c}: C{./pybootd.ini}, then C{./pybootd/etc/pybootd.ini}."""
+        self.serve()
+        self.pybootd.program.stop()
+        directory = self.pybootd.directory
+        (directory / "pybootd" / "etc").mkdir(parents=True)
+        self.pybootd.configuration.rename(directory / "pybootd" / "etc" / "pybootd.ini")
+        program = self.lab.server.start(sys.executable, "-P", "-m", "pybootd", directory=directory)
+        ready(self.lab.server, program, [("udp", 67), ("udp", 69)])
+        self.lease(BIOS)
+        program.stop()
