@@ -10,6 +10,8 @@ What the end-to-end tests are built from.
     payload    what they boot: an initial file system that proves itself
     trees      the files around it: pxelinux, GRUB, iPXE, one EFI image
     clients    dhclient, udhcpc, dhcpcd
+    crowd      many machines at one interface, without an operating system
+    promises   what the crowd was promised, and whether it is kept
     capture    what was on the wire, and judges of it
     debian     files from Debian packages, kept in a cache
     ========== =====================================================================
