@@ -80,10 +80,12 @@ def serve(options: Options) -> int:
     from pybootd import logs
     from pybootd.foreground import run
     from pybootd.loading import load
+    from pybootd.reload import Reload
     from pybootd.service import compose
 
-    config = load(options.flags())
-    observer = logs.observer(config.logger, config.debug)
+    flags = options.flags()
+    config = load(flags)
+    observer = logs.Lines(config.logger, config.debug)
     server = compose(config, reactor)
     server.bind()
-    return run(server, observer, reactor)
+    return run(server, observer, reactor, Reload(server, lambda: load(flags), observer))

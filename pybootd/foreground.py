@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import signal
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.logger import ILogObserver, globalLogBeginner
 
 from pybootd.errors import PybootdError
+from pybootd.reload import on_signal
 
 
-def run(server: MultiService, observer: ILogObserver, reactor: Any) -> int:
+def run(server: MultiService, observer: ILogObserver, reactor: Any, reload: Callable[[], object]) -> int:
     """
     Serve until a signal ends it.
 
+    @param reload: called on SIGHUP, unless that means that the terminal is gone.
     @return: the exit status.
     @raise PybootdError: it cannot start.
     """
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     reopen_on_signal(observer, reactor)
+    attended = _attended()
+
+    def hung_up() -> None:
+        if attended and not _attended():
+            reactor.stop()
+        else:
+            reload()
+
     failed: list[PybootdError] = []
 
     def start() -> None:
         try:
             server.privilegedStartService()
             server.startService()
+            on_signal(hung_up, reactor)
         except PybootdError as error:
             failed.append(error)
             reactor.stop()
@@ -36,6 +49,11 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any) -> int:
     if failed:
         raise failed[0]
     return 0
+
+
+def _attended() -> bool:
+    """Whether there is somebody at a terminal."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def reopen_on_signal(observer: ILogObserver, reactor: Any) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 import syslog
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -114,17 +115,38 @@ class FileObserver:
         """@raise EnvironmentProblem: the file cannot be written."""
         self._path = path
         self._line = line
+        self._lost = 0
+        self._broken = False
         try:
             self._file = self._open()
         except OSError as error:
             raise EnvironmentProblem(f"[logger] file = {path}: {error.strerror}") from None
 
-    def _open(self) -> IO[str]:
-        return self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    def _open(self) -> IO[bytes]:
+        # without a buffer: what a full disk did not take must not come later, or in the middle of another line
+        return self._path.open("ab", buffering=0)
 
     def __call__(self, event: LogEvent) -> None:
-        with contextlib.suppress(OSError):  # a full disk must not stop the server
-            self._file.write(self._line(event) + "\n")
+        if self._lost and self._write(_lost_line(self._line, self._lost)):
+            self._lost = 0
+        if self._lost or not self._write(self._line(event)):
+            self._lost += 1
+
+    def _write(self, line: str) -> bool:
+        """Whether the line is in the file; a full disk must not stop the server."""
+        begin = "\n" if self._broken else ""  # the disk took only a part of the last one
+        data = f"{begin}{line}\n".encode("utf-8", "backslashreplace")
+        try:
+            written = self._file.write(data) or 0
+        except OSError:
+            return False
+        self._broken = written < len(data)
+        return not self._broken
+
+    def close(self) -> None:
+        """Nothing more is written."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def reopen(self) -> None:
         """Go on in a file of the same name; where that cannot be, in the old one."""
@@ -133,8 +155,19 @@ class FileObserver:
         except OSError as error:
             self.log.error("{file} cannot be begun anew: {reason}", file=self._path, reason=error.strerror)
             return
-        self._file.close()
-        self._file = fresh
+        self.close()
+        self._file, self._broken = fresh, False
+
+
+def _lost_line(line: Callable[[LogEvent], str], count: int) -> str:
+    return line(
+        {
+            "log_format": "{count} lines could not be written to this file",
+            "log_level": LogLevel.warn,
+            "log_time": time.time(),
+            "count": count,
+        }
+    )
 
 
 @implementer(ILogObserver)
@@ -166,23 +199,55 @@ def nobody(event: LogEvent) -> None:
     """C{type = none}."""
 
 
-def observer(config: LoggerConfig, debug: bool = False) -> ILogObserver:
-    """
-    What writes the lines, as C{[logger]} wants it.
+@implementer(ILogObserver)
+class Lines:
+    """Writes the lines as C{[logger]} wants it, which may change."""
 
-    @param debug: C{-d}: everything, whatever C{level} says.
-    @raise EnvironmentProblem: the log file cannot be written.
-    """
-    target = _target(config)
+    def __init__(self, config: LoggerConfig, debug: bool = False) -> None:
+        """
+        @param debug: C{-d}: everything, whatever C{level} says.
+        @raise EnvironmentProblem: the log file cannot be written.
+        """
+        self._config = config
+        self._debug = debug
+        self._target = _target(config)
+        self._write = _filtered(self._target, config, debug)
+
+    def __call__(self, event: LogEvent) -> None:
+        self._write(event)
+
+    def reopen(self) -> None:
+        """The log file was moved away: go on in a new one."""
+        if isinstance(self._target, FileObserver):
+            self._target.reopen()
+
+    def prepare(self, config: LoggerConfig) -> Callable[[], None]:
+        """
+        Get ready to write in another way.
+
+        @return: turns to it.
+        @raise EnvironmentProblem: the log file cannot be written.
+        """
+        if config == self._config:
+            return lambda: None
+        target = _target(config)
+        write = _filtered(target, config, self._debug)
+
+        def turn() -> None:
+            before, self._config, self._target, self._write = self._target, config, target, write
+            if isinstance(before, FileObserver):
+                before.close()
+
+        return turn
+
+
+def _filtered(target: Any, config: LoggerConfig, debug: bool) -> ILogObserver:
     level = LogLevel.debug if debug else LEVELS[config.level]
     own = LogLevelFilterPredicate(defaultLogLevel=level)
     if level is not LogLevel.debug:
         for namespace in OWN_NOISE:
             own.setLogLevelForNamespace(namespace, max(level, LogLevel.warn))
-    filtered = FilteringLogObserver(target, [own])
-    if isinstance(target, FileObserver):
-        filtered.reopen = target.reopen  # type: ignore[attr-defined]
-    return filtered
+    return FilteringLogObserver(target, [own])
 
 
 def _target(config: LoggerConfig) -> Any:

@@ -101,7 +101,7 @@ class Machines:
     """
 
     def __init__(self, limit: int = 10_000) -> None:
-        self._limit = limit
+        self.limit = limit
         self._by_mac: OrderedDict[str, Machine] = OrderedDict()
         self._by_address: dict[IPv4Address, Machine] = {}
 
@@ -124,7 +124,7 @@ class Machines:
         machine = self._by_mac.get(mac)
         if machine is None:
             machine = self._by_mac[mac] = Machine(mac, first_seen=now)
-            if len(self._by_mac) > self._limit:
+            while len(self._by_mac) > self.limit:
                 self._forget(next(iter(self._by_mac.values())))
         else:
             self._by_mac.move_to_end(mac)

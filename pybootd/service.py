@@ -1,5 +1,5 @@
 """
-Wires everything: from a configuration to a tree of named services.
+Wires everything: from a configuration to a tree of named services, and from one configuration to the next.
 
 The only module that knows everybody.  C{bind} opens the sockets, while there are privileges and somebody to tell that
 a port is taken; C{startService} begins to serve.
@@ -10,49 +10,30 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from twisted.application.service import IService, MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.threads import deferToThreadPool
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from pybootd.access.together import AllAgree
 from pybootd.config import Config
-from pybootd.content.local import LocalFiles
 from pybootd.content.resolver import Resolver
-from pybootd.content.sizes import Sizes
 from pybootd.content.templates import Templates
 from pybootd.content.urls import is_url
-from pybootd.dhcp.protocol import Dhcp
-from pybootd.dhcp.rehearsal import pools_of
-from pybootd.dhcp.settings import settings_from
-from pybootd.dhcp.sharing import Sharing
-from pybootd.errors import EnvironmentProblem, StoreError
-from pybootd.events import Bus
-from pybootd.http.site import Site
+from pybootd.dhcp.preview import Difference
+from pybootd.dhcpd import DhcpService
+from pybootd.errors import EnvironmentProblem
+from pybootd.http.site import Admission, Site
 from pybootd.http.tls import Certificate, secured
-from pybootd.interfaces import IAccessControl, ILeaseStore, INotifier
-from pybootd.leases.commit import GroupCommit
-from pybootd.leases.lease import Lease, State
-from pybootd.leases.table import LeaseTable
+from pybootd.interfaces import INotifier
 from pybootd.logs import LEVELS
-from pybootd.machine import Firmware, Machines, mac_text
 from pybootd.net import descriptors
-from pybootd.net.advertisement import Advertiser, advertiser
-from pybootd.net.echo import Echo, echo
-from pybootd.net.interfaces import interfaces, name_servers
-from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.tcp import bind_tcp
-from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.notify.log import EventLog
-from pybootd.registry import Context, chosen, provider
+from pybootd.shared import Shared
 from pybootd.tftp.protocol import Tftp
-from pybootd.throttle import Throttle
 
 BOOT_SERVER_PORT = 4011
 """PXE's second port (PXE 2.1, 2.2.3)."""
@@ -67,13 +48,26 @@ class Bindable(Protocol):
         """@raise EnvironmentProblem: a socket cannot be had."""
 
 
-class BootServer(MultiService):
-    """All of pybootd."""
+Turn = Callable[[], None]
+"""Turns a part of the server to another configuration, at once; it cannot fail."""
 
-    def __init__(self, config: Config) -> None:
+
+class BootServer(MultiService):
+    """
+    All of pybootd.
+
+    @ivar shared: what its services have in common, under the configuration that is in force.
+    """
+
+    def __init__(self, shared: Shared) -> None:
         super().__init__()
-        self.config = config
+        self.shared = shared
         self._bound = False
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.shared.config
 
     def bind(self) -> None:
         """
@@ -91,54 +85,37 @@ class BootServer(MultiService):
         self.bind()
         super().privilegedStartService()
 
-
-class Shared:
-    """What the services have in common."""
-
-    def __init__(self, config: Config, reactor: Any) -> None:
-        self.config = config
-        self.reactor = reactor
-        self.machines = Machines(config.limits.machines)
-        self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
-        self.files = LocalFiles(self.in_thread, reactor.callLater)
-        self.attached: list[IService] = []
-        """Services of the providers' own."""
-        self._made: dict[tuple[str, str], Any] = {}
-
-    log = Logger()
-
-    def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
-        """Run a function in the reactor's pool of threads."""
-        return deferToThreadPool(self.reactor, self.reactor.getThreadPool(), function, *arguments)
-
-    def context(self, name: str) -> Context:
-        """What a provider is made of."""
-        options = self.config.plugin_options(name)
-        return Context(name, self.config, options, self.reactor, self.in_thread, self.attached.append)
-
-    def provider(self, group: str, name: str) -> Any:
+    def prepare(self, config: Config) -> tuple[Turn, Sequence[Difference]]:
         """
-        Who fills a seam; the same one for all who ask.
+        Get ready for another configuration, whose ports and stores are the same.
 
-        @raise EnvironmentProblem: it cannot be made.
+        Whatever can fail is done here, and changes nothing.
+
+        @return: what turns all services to it, and which machines get another answer then.
+        @raise EnvironmentProblem: this host cannot do it.
         """
-        if (group, name) not in self._made:
-            self._made[group, name] = provider(group, name, self.context(name))
-        return self._made[group, name]
+        shared = Shared(config, self.shared.reactor, self.shared)
+        tftp = _resolver(shared, config.tftpd.root) if config.tftp else None
+        turns: list[Turn] = []
+        changed: Sequence[Difference] = ()
+        for service in self:
+            if isinstance(service, Telling):
+                turns.append(service.prepare(shared))
+            elif isinstance(service, TftpService) and tftp is not None:
+                turns.append(service.prepare(shared, tftp))
+            elif isinstance(service, HttpService):
+                turns.append(service.prepare(shared, _resolver(shared, config.http_root)))
+            elif isinstance(service, DhcpService):
+                turn, changed = service.prepare(shared, tftp)
+                turns.append(turn)
 
-    def providers(self, group: str, *own: str) -> list[Any]:
-        """
-        Pybootd's own providers, and those third parties' that the configuration has a section for.
+        def all_at_once() -> None:
+            self.shared = shared
+            for turn in turns:
+                turn()
+            _allow_descriptors(config)
 
-        @raise EnvironmentProblem: one cannot be made.
-        """
-        return [self.provider(group, name) for name in (*own, *chosen(group, self.config))]
-
-    def admit(self, address: IPv4Address | None) -> str | None:
-        """C{check_ip}: only machines that were given their address here; says why not, or None."""
-        if address is not None and self.machines.at(address) is not None:
-            return None
-        return f"{address} has no lease of this server, and check_ip is on"
+        return all_at_once, changed
 
 
 def compose(config: Config, reactor: Any) -> BootServer:
@@ -147,8 +124,8 @@ def compose(config: Config, reactor: Any) -> BootServer:
 
     @raise EnvironmentProblem: this host cannot do it.
     """
-    server = BootServer(config)
     shared = Shared(config, reactor)
+    server = BootServer(shared)
     _allow_descriptors(config)
     parts: list[Service] = [Telling(shared)]
     tftp = _resolver(shared, config.tftpd.root) if config.tftp else None
@@ -201,19 +178,29 @@ class Telling(Service):
     name = "events"
 
     def __init__(self, shared: Shared) -> None:
-        config = shared.config
-        own = [name for name, wanted in (("udp", config.bootpd.notify), ("webhook", config.webhook.url)) if wanted]
-        log = EventLog(
-            shared.reactor.callLater,
-            shared.reactor.seconds,
-            level=LEVELS["debug" if config.debug else config.logger.level],
-            lines_per_client=config.limits.log_lines,
-            clients=config.limits.machines,
-            waiting=config.limits.log_events,
-        )
-        self._notifiers: list[INotifier] = [log, *shared.providers("pybootd.notifiers", *own)]
-        for notifier in self._notifiers:
-            shared.bus.subscribe(notifier.notify)
+        self._log = _event_log(shared)
+        self._notifiers = [self._log, *_notifiers(shared)]
+        self._shared = shared
+        self._leave = {notifier: shared.bus.subscribe(notifier.notify) for notifier in self._notifiers}
+
+    def prepare(self, shared: Shared) -> Turn:
+        """@raise EnvironmentProblem: as L{BootServer.prepare}."""
+        same = _log_options(shared.config) == _log_options(self._shared.config)
+        log = self._log if same else _event_log(shared)
+        notifiers: list[INotifier] = [log, *_notifiers(shared)]
+
+        def turn() -> None:
+            self._shared, self._log = shared, log
+            before, self._notifiers = self._notifiers, notifiers
+            for notifier in before:
+                if notifier not in notifiers:
+                    self._leave.pop(notifier)()
+                    notifier.close()
+            for notifier in notifiers:
+                if notifier not in before:
+                    self._leave[notifier] = shared.bus.subscribe(notifier.notify)
+
+        return turn
 
     def stopService(self) -> Deferred[Any]:
         """What is pending is told first, as far as that goes quickly."""
@@ -221,173 +208,23 @@ class Telling(Service):
         return DeferredList([notifier.close() for notifier in self._notifiers])
 
 
-class DhcpService(Service):
-    """BOOTP, DHCP and PXE on ports 67 and 4011."""
-
-    name = "dhcp"
-    log = Logger()
-
-    def __init__(self, shared: Shared, files: Resolver | None) -> None:
-        """@param files: what TFTP serves here, if anything."""
-        self._shared = shared
-        self._sizes = Sizes(files, shared.reactor.seconds) if files is not None else None
-        config = self._config = shared.config
-        self._interfaces = interfaces()
-        self._settings = settings_from(config, self._interfaces, name_servers())
-        scheme = config.leases.store.partition(":")[0]
-        self._store: ILeaseStore = shared.provider("pybootd.leases", scheme)
-        self._access = _access(shared)
-        self._ports: dict[int, DatagramPort] = {}
-        self._broadcasts: DatagramPort | None = None
-        self._neighbours: dict[int, Neighbours] = {}
-        self._advertiser: Advertiser | None = None
-        self._echo: Echo | None = None
-        self._commit: GroupCommit | None = None
-        self._dhcp: Dhcp | None = None
-
-    def bind(self) -> None:
-        """Ports 67 (as configured) and 4011, and raw sockets on each interface that is served."""
-        bootpd = self._config.bootpd
-        what = str(self._config.origin("bootpd", "port"))
-        wanted = {bootpd.port: bootpd.port}
-        if bootpd.port == 67 or self._settings.proxy:
-            wanted[BOOT_SERVER_PORT] = BOOT_SERVER_PORT
-        # a socket that is bound to an address hears no broadcasts: it is bound to that address's interface instead
-        own = next((one for one in self._interfaces if one.has(bootpd.address)), None)
-        address, device = (str(bootpd.address), "") if own is None else ("0.0.0.0", own.name)
-        for number in wanted:
-            sock = bind_udp(address, number, what, device)
-            self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
-        if own is None and not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
-            # a socket at one address hears nothing of what is sent to everybody
-            sock = bind_udp(EVERYBODY, bootpd.port, what)
-            if sock.fileno() != self._ports[bootpd.port].fileno():  # the one that systemd opened hears everything
-                self._broadcasts = DatagramPort(sock, self._receiver(bootpd.port), self._shared.reactor)
-        networks = self._settings.networks
-        indexes = {network.interface for network in networks if network.interface}
-        served = [one for one in self._interfaces if one.index in indexes]
-        self._neighbours = neighbours(served, self._shared.reactor)
-        if bootpd.conflict_check and any(network.pool_count and not network.interface for network in networks):
-            self._echo = echo(self._shared.reactor)
-        if bootpd.router_advertisement:
-            self._advertiser = advertiser(served, self._is_ipxe, self._shared.reactor)
-
-    def _is_ipxe(self, mac: str) -> bool:
-        machine = self._shared.machines.get(mac)
-        return machine is not None and machine.firmware is Firmware.IPXE
-
-    def _receiver(self, port: int) -> Callable[[bytes, tuple[str, int], int, int], None]:
-        def receive(data: bytes, source: tuple[str, int], destination: int, interface: int) -> None:
-            if self._dhcp is not None:
-                self._dhcp.received(data, source, destination, interface, port)
-
-        return receive
-
-    def startService(self) -> None:
-        super().startService()
-        opened: Deferred[Any] = self._store.open()
-        opened.addCallback(self._serve)
-        failed: list[Failure] = []
-        opened.addErrback(failed.append)
-        if failed:
-            if failed[0].check(StoreError):
-                raise EnvironmentProblem(f"{self._config.origin('leases', 'store')}: {failed[0].getErrorMessage()}")
-            failed[0].raiseException()
-        opened.addCallback(self._late, failed)
-
-    def _late(self, _: object, failed: Sequence[Failure]) -> None:
-        """A store at the other end of a network is opened while the daemon runs already."""
-        for failure in failed:
-            if self.running:
-                self.log.failure("no machine gets an address", failure)
-
-    def _serve(self, leases: Sequence[Lease]) -> None:
-        shared, config = self._shared, self._config
-        table = LeaseTable(leases, config.limits.offers)
-        self._remember(leases)
-        slices: tuple[range, ...] | None = () if self._store.shared else None
-        pools = pools_of(self._settings, table, config.bootpd.reclaim == "expired", slices)
-        sharing = Sharing(self._store, table, pools, time.time) if self._store.shared else None
-        self._commit = GroupCommit(self._store, shared.reactor.callLater, config.limits.claims)
-        transport = DhcpTransport(
-            self._ports,
-            self._neighbours,
-            config.bootpd.conflict_check,
-            Throttle(shared.reactor.seconds),
-            self._echo,
-        )
-        dhcp = self._dhcp = Dhcp(
-            self._settings,
-            table,
-            pools,
-            self._commit,
-            transport,
-            shared.machines,
-            shared.bus,
-            shared.reactor,
-            access=self._access,
-            access_timeout=config.access_timeout,
-            questions=config.limits.questions,
-            probes=config.limits.probes,
-            sharing=sharing,
-            conflict_check=config.bootpd.conflict_check > 0,
-            size_of=self._sizes.size_of if self._sizes is not None else None,
-            time=time.time,
-        )
-        for neighbour in self._neighbours.values():
-            neighbour.start()
-        for reader in filter(None, (self._advertiser, self._echo)):
-            reader.start()
-        for port in self._ports.values():
-            port.start()
-        if self._broadcasts is not None:
-            self._broadcasts.start()
-        begun: Deferred[Any] = sharing.begin() if sharing is not None else succeed(None)
-        begun.addCallback(lambda _: dhcp.start())
-        for network in self._settings.networks:
-            self.log.info(
-                "serving {network}: {mode}, as {server}",
-                network=f"{IPv4Address(network.first)} to {IPv4Address(network.last)}",
-                mode="proxy, another server gives the addresses" if self._settings.proxy else _pool_text(network),
-                server=IPv4Address(network.server),
-            )
-
-    def _remember(self, leases: Sequence[Lease]) -> None:
-        """Machines with a lease are known at once, to TFTP and HTTP too."""
-        for lease in leases[-self._config.limits.machines :]:
-            if lease.state is State.BOUND and lease.key:
-                machine = self._shared.machines.see(mac_text(lease.key), 0.0)
-                machine.booted = True
-                machine.hostname = lease.hostname
-                self._shared.machines.settle(machine, IPv4Address(lease.address))
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        for port in self._ports.values():
-            port.stop()
-        if self._broadcasts is not None:
-            self._broadcasts.stop()
-        for neighbour in self._neighbours.values():
-            neighbour.stop()
-        for reader in filter(None, (self._advertiser, self._echo)):
-            reader.stop()
-        drained = self._commit.drained() if self._commit is not None else succeed(None)
-        return drained.addCallback(lambda _: self._store.close())
+def _log_options(config: Config) -> dict[str, Any]:
+    return {
+        "level": LEVELS["debug" if config.debug else config.logger.level],
+        "lines_per_client": config.limits.log_lines,
+        "clients": config.limits.machines,
+        "waiting": config.limits.log_events,
+    }
 
 
-def _pool_text(network: Any) -> str:
-    if not network.pool_count:
-        return "fixed addresses only"
-    last = network.pool_first + network.pool_count - 1
-    return f"addresses {IPv4Address(network.pool_first)} to {IPv4Address(last)}"
+def _event_log(shared: Shared) -> EventLog:
+    return EventLog(shared.reactor.callLater, shared.reactor.seconds, **_log_options(shared.config))
 
 
-def _access(shared: Shared) -> IAccessControl | None:
-    backends = [shared.provider("pybootd.access", name) for name in shared.config.bootpd.access]
-    if not backends:
-        return None
-    only: IAccessControl = backends[0] if len(backends) == 1 else AllAgree(backends)
-    return only
+def _notifiers(shared: Shared) -> list[INotifier]:
+    config = shared.config
+    own = [name for name, wanted in (("udp", config.bootpd.notify), ("webhook", config.webhook.url)) if wanted]
+    return shared.providers("pybootd.notifiers", *own)
 
 
 class TftpService(Service):
@@ -411,6 +248,15 @@ class TftpService(Service):
         sock = bind_udp(str(config.tftp_address), config.tftpd.port, str(config.origin("tftpd", "port")))
         self._tftp.main = sock
         self._port = DatagramPort(sock, self._tftp.received, self._shared.reactor)
+
+    def prepare(self, shared: Shared, resolver: Resolver) -> Turn:
+        """For another configuration, at the same port."""
+
+        def turn() -> None:
+            self._shared, self._resolver = shared, resolver
+            self._tftp.configure(shared.config.tftpd, shared.config.limits, resolver)
+
+        return turn
 
     def startService(self) -> None:
         super().startService()
@@ -438,10 +284,33 @@ class HttpService(Service):
         self._resolver = resolver
         self._socket: socket.socket | None = None
         self._port: Any = None
-        httpd = shared.config.httpd
-        self._certificate = (
-            Certificate(httpd.tls_certificate, httpd.tls_key) if httpd.tls_certificate and httpd.tls_key else None
+        self._certificate = _certificate(shared.config)
+        self._site = Site(
+            resolver,
+            shared.machines,
+            shared.bus,
+            _admission(shared),
+            shared.reactor,
+            in_thread=shared.in_thread,
+            limits=shared.config.limits,
         )
+
+    def prepare(self, shared: Shared, resolver: Resolver) -> Turn:
+        """
+        For another configuration, at the same port.
+
+        @raise EnvironmentProblem: the certificate cannot be used.
+        """
+        certificate = _certificate(shared.config)
+
+        def turn() -> None:
+            self._shared, self._resolver = shared, resolver
+            site = self._site
+            site.resolver, site.admit, site.limits = resolver, _admission(shared), shared.config.limits
+            if self._certificate is not None and certificate is not None:
+                self._certificate.become(certificate)
+
+        return turn
 
     def bind(self) -> None:
         """The port of C{[httpd]}."""
@@ -450,20 +319,11 @@ class HttpService(Service):
 
     def startService(self) -> None:
         super().startService()
-        shared, config = self._shared, self._shared.config
-        site = Site(
-            self._resolver,
-            shared.machines,
-            shared.bus,
-            shared.admit if config.httpd.check_ip else lambda address: None,
-            shared.reactor,
-            in_thread=shared.in_thread,
-            limits=config.limits,
-        )
+        shared = self._shared
         if self._socket is not None:
-            factory: Any = site
+            factory: Any = self._site
             if self._certificate is not None:
-                factory = secured(site, self._certificate, shared.reactor)
+                factory = secured(self._site, self._certificate, shared.reactor)
             self._port = shared.reactor.adoptStreamPort(self._socket.fileno(), socket.AF_INET, factory)
             self._socket.close()
             self._socket = None
@@ -477,3 +337,12 @@ class HttpService(Service):
     def stopService(self) -> Any:
         super().stopService()
         return self._port.stopListening() if self._port is not None else None
+
+
+def _certificate(config: Config) -> Certificate | None:
+    httpd = config.httpd
+    return Certificate(httpd.tls_certificate, httpd.tls_key) if httpd.tls_certificate and httpd.tls_key else None
+
+
+def _admission(shared: Shared) -> Admission:
+    return shared.admit if shared.config.httpd.check_ip else lambda address: None

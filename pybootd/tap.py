@@ -7,6 +7,7 @@ standard error and exit status 1, no traceback.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from twisted.application.service import IService, IServiceCollection, MultiServi
 from twisted.logger import ILogObserver
 
 from pybootd import logs
-from pybootd.config import Config
+from pybootd.config import Config, LoggerConfig
 from pybootd.errors import PybootdError
 from pybootd.flags import ServiceOptions
 from pybootd.foreground import reopen_on_signal
 from pybootd.loading import load
+from pybootd.reload import Reload, on_signal
 from pybootd.service import BootServer, compose
 
 
@@ -33,8 +35,12 @@ class Options(ServiceOptions):
     def postOptions(self) -> None:
         """Read the configuration, so that its mistakes end twistd before anything has begun."""
         super().postOptions()
+        flags, directory = self.flags(), self.directory
+        # a daemon leaves the directory in which the names on its command line are meant
+        absolute = attrs.evolve(flags, config=flags.config.absolute())
+        self["read"] = lambda: load(absolute, directory)
         try:
-            self["configuration"] = load(self.flags(), self.directory)
+            self["configuration"] = load(flags, directory)
         except PybootdError as error:
             raise SystemExit(str(error)) from None
 
@@ -52,6 +58,7 @@ class Daemon(MultiService):
         self.name = "pybootd"
         self._options = options
         self._observer = _observer(options)
+        self._server = server
         server.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -61,28 +68,42 @@ class Daemon(MultiService):
             parent.setComponent(ILogObserver, self._observer)  # type: ignore[attr-defined]
 
     def startService(self) -> None:
-        if self._observer is not None:
-            from twisted.internet import reactor
+        from twisted.internet import reactor
 
+        if self._observer is not None:
             reopen_on_signal(self._observer, reactor)
         try:
             super().startService()
+            on_signal(Reload(self._server, self._options["read"], self._observer), reactor)
         except PybootdError as error:
             if self._options.parent["nodaemon"]:
                 raise SystemExit(str(error)) from None
             raise  # the parent process, which waits for news, prints the message
 
 
-def _observer(options: Options) -> ILogObserver | None:
+def _observer(options: Options) -> DaemonLines | None:
     """C{[logger]}, unless twistd's own C{--logfile}, C{--syslog} or C{--logger} say otherwise."""
     parent, config = options.parent, options["configuration"]
     if parent["logfile"] or parent["syslog"] or parent["logger"]:
         return None
-    logger = config.logger
-    if logger.type in ("stderr", "stdout") and not parent["nodaemon"]:
-        # a daemon has no standard error: its lines go where twistd would put them
-        logger = attrs.evolve(logger, type="file", file=options.directory / "twistd.log")
-    return logs.observer(logger, config.debug)
+    return DaemonLines(config.logger, config.debug, None if parent["nodaemon"] else options.directory / "twistd.log")
+
+
+class DaemonLines(logs.Lines):
+    """A daemon has no standard error: lines for it go where twistd would put them."""
+
+    def __init__(self, config: LoggerConfig, debug: bool, file: Path | None) -> None:
+        """@param file: None: it is no daemon, and has one."""
+        self._instead = file
+        super().__init__(self._meant(config), debug)
+
+    def prepare(self, config: LoggerConfig) -> Callable[[], None]:
+        return super().prepare(self._meant(config))
+
+    def _meant(self, config: LoggerConfig) -> LoggerConfig:
+        if self._instead is None or config.type not in ("stderr", "stdout"):
+            return config
+        return attrs.evolve(config, type="file", file=self._instead)
 
 
 def makeService(options: Options) -> IService:

@@ -16,12 +16,12 @@ from pybootd.errors import EnvironmentProblem
 
 
 class LogsTests(SynchronousTestCase):
-    """L{logs.observer}."""
+    """L{logs.Lines}."""
 
     def written(self, config: LoggerConfig, debug: bool = False) -> Path:
         """A log file after one line of each level."""
         path = Path(self.mktemp())
-        observer = logs.observer(attrs.evolve(config, type="file", file=path), debug)
+        observer = logs.Lines(attrs.evolve(config, type="file", file=path), debug)
         log = Logger("test", observer=LogPublisher(observer))
         log.debug("d")
         log.info("i {mac}", mac="52:54:00:12:34:56")
@@ -63,7 +63,7 @@ class LogsTests(SynchronousTestCase):
     def test_reopened(self) -> None:
         """After the file was moved away, reopening begins it anew; the old one keeps what it has."""
         path = Path(self.mktemp())
-        observer = logs.observer(LoggerConfig(type="file", file=path))
+        observer = logs.Lines(LoggerConfig(type="file", file=path))
         log = Logger("test", observer=LogPublisher(observer))
         log.info("before")
         path.rename(path.with_suffix(".1"))
@@ -76,12 +76,12 @@ class LogsTests(SynchronousTestCase):
     def test_no_directory(self) -> None:
         """A file that cannot be written is one clear sentence."""
         config = LoggerConfig(type="file", file=Path("/nonexistent/x.log"))
-        error = self.assertRaises(EnvironmentProblem, logs.observer, config)
+        error = self.assertRaises(EnvironmentProblem, logs.Lines, config)
         self.assertIn("/nonexistent/x.log", str(error))
 
     def test_none(self) -> None:
         """C{type = none} writes nothing and fails at nothing."""
-        log = Logger("test", observer=LogPublisher(logs.observer(LoggerConfig(type="none"))))
+        log = Logger("test", observer=LogPublisher(logs.Lines(LoggerConfig(type="none"))))
         log.info("x")
 
     def test_traceback(self) -> None:
@@ -98,7 +98,7 @@ class LogsTests(SynchronousTestCase):
         """Where the file cannot be begun anew, the old one goes on."""
         path = Path(self.mktemp()) / "x.log"
         path.parent.mkdir()
-        observer = logs.observer(LoggerConfig(type="file", file=path))
+        observer = logs.Lines(LoggerConfig(type="file", file=path))
         log = Logger("test", observer=LogPublisher(observer))
         moved = path.parent.rename(path.parent.with_suffix(".moved"))
         observer.reopen()
@@ -109,8 +109,85 @@ class LogsTests(SynchronousTestCase):
         """What libraries tell of themselves is left out, but for warnings and with C{-d}."""
         for debug, count in ((False, 1), (True, 2)):
             path = Path(self.mktemp())
-            observer = logs.observer(LoggerConfig(type="file", file=path), debug)
+            observer = logs.Lines(LoggerConfig(type="file", file=path), debug)
             log = Logger("twisted.internet.protocol", observer=LogPublisher(observer))
             log.info("Starting factory")
             log.warn("something is wrong")
             self.assertEqual(len(path.read_text().splitlines()), count, debug)
+
+    def test_turned(self) -> None:
+        """Another C{[logger]} holds when it is turned to, not before; the same one is no reason to do anything."""
+        first, second = Path(self.mktemp()), Path(self.mktemp())
+        config = LoggerConfig(type="file", file=first)
+        observer = logs.Lines(config)
+        log = Logger("test", observer=LogPublisher(observer))
+        observer.prepare(config)()
+        log.info("one")
+        turn = observer.prepare(attrs.evolve(config, file=second, level="debug"))
+        log.debug("two")
+        turn()
+        log.debug("three")
+        self.assertIn("one", first.read_text())
+        self.assertEqual((first.read_text().count("\n"), second.read_text().count("\n")), (1, 1))
+        self.assertIn("three", second.read_text())
+
+    def test_turned_in_vain(self) -> None:
+        """Where lines cannot go, they go on where they went."""
+        path = Path(self.mktemp())
+        observer = logs.Lines(LoggerConfig(type="file", file=path))
+        self.assertRaises(EnvironmentProblem, observer.prepare, LoggerConfig(type="file", file=Path("/nonexistent/x")))
+        Logger("test", observer=LogPublisher(observer)).info("still")
+        self.assertIn("still", path.read_text())
+
+
+class FullDisk:
+    """A file on a disk with room for so many bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.data = b""
+
+    def write(self, data: bytes) -> int:
+        if not self.room:
+            raise OSError(28, "No space left on device")
+        written = data[: self.room]
+        self.data += written
+        self.room -= len(written)
+        return len(written)
+
+    def close(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+class FullDiskTests(SynchronousTestCase):
+    """L{logs.FileObserver} where the disk is full."""
+
+    def setUp(self) -> None:
+        """A log on such a disk, with room for a line and a half."""
+        self.disk = FullDisk(45)
+        self.path = Path(self.mktemp())
+        self.observer = logs.FileObserver(self.path, logs.text_line)
+        self.observer._file.close()
+        self.observer._file = self.disk  # type: ignore[assignment]
+        self.log = Logger("test", observer=LogPublisher(self.observer))
+
+    def test_space_again(self) -> None:
+        """Lines that do not fit are left out and counted; when there is space again, whole lines follow."""
+        for word in ("first", "second", "third"):
+            self.log.info(word)
+        self.disk.room = 1000
+        self.log.info("fourth")
+        self.log.info("fifth")
+        lines = self.disk.data.decode().splitlines()
+        self.assertTrue(lines[0].endswith(" first"), lines)
+        self.assertTrue(lines[2].endswith(" warn: 2 lines could not be written to this file"), lines)
+        self.assertEqual([line[20:] for line in lines[3:]], ["fourth", "fifth"])
+
+    def test_moved_away(self) -> None:
+        """A full file can be moved away, and a new one be begun, where even closing fails."""
+        for word in ("first", "second", "third"):
+            self.log.info(word)
+        self.observer.reopen()
+        self.log.info("fourth")
+        self.assertIn("fourth", self.path.read_text())
+        self.assertIn("2 lines could not be written", self.path.read_text())

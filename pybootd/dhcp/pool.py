@@ -43,6 +43,8 @@ class Pool:
         @param slices: the parts of the pool that this server may give away; all of it if not said.
         """
         self.first, self.last = first, first + count - 1
+        self.made_of = (first, count, frozenset(reserved), reclaim)
+        """A pool of the same addresses, for which the same holds, is as good."""
         self._table = table
         self._reserved = frozenset(reserved)
         self._reclaim = reclaim

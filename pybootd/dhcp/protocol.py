@@ -28,7 +28,7 @@ from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.quirks import forms, quirk_of
 from pybootd.dhcp.request import Kind, Request
-from pybootd.dhcp.settings import Host, Network, Settings
+from pybootd.dhcp.settings import Network, Settings
 from pybootd.dhcp.sharing import Sharing
 from pybootd.dhcp.vacancy import Probe, Vacancies
 from pybootd.errors import MalformedPacket
@@ -90,31 +90,78 @@ class Dhcp:
         @param sharing: where other servers use the same lease store.
         @param size_of: the size of a boot file, where it is known at once (option 13); None: it is never told.
         """
-        self.settings = settings
         self.table = table
-        self._interface_names = {network.interface: network.interface_name for network in settings.networks}
-        self._broadcasts = {0, LIMITED_BROADCAST, *(network.last for network in settings.networks)}
+        self._clock = clock
         self._commit = commit
         self._sharing = sharing
         self._transport = transport
         self._machines = machines
         self._bus = bus
         self._time = time or clock.seconds
-        self._gate = Gate(access, clock, access_timeout, self._answer, limit=questions) if access is not None else None
-        self._size_of = size_of
-        self._probes = probes
-        self._vacancies = {
-            network.first: self._vacant(network, pools[network.first], conflict_check)
-            for network in settings.networks
-            if network.first in pools
-        }
+        self._vacancies: dict[int, Vacancies] = {}
         self._searching: dict[bytes, Request] = {}
         self._history = History()
         self._malformed = Throttle(clock.seconds)
+        self.configure(
+            settings,
+            pools,
+            access=access,
+            access_timeout=access_timeout,
+            questions=questions,
+            probes=probes,
+            conflict_check=conflict_check,
+            size_of=size_of,
+        )
 
-    def _vacant(self, network: Network, pool: Pool, conflict_check: bool) -> Vacancies:
+    def configure(
+        self,
+        settings: Settings,
+        pools: Mapping[int, Pool],
+        *,
+        access: IAccessControl | None = None,
+        access_timeout: float = 5.0,
+        questions: int = 64,
+        probes: int = 1024,
+        conflict_check: bool = True,
+        size_of: Callable[[str, Machine], int | None] | None = None,
+    ) -> None:
+        """
+        Go by these settings from now on; parameters as at the beginning.
+
+        What is being written down is answered as it was decided; whoever waits for a verdict or for an address is
+        decided about anew.  A pool that stays the same object keeps what was found out about its addresses.
+        """
+        self.settings = settings
+        self._interface_names = {network.interface: network.interface_name for network in settings.networks}
+        self._broadcasts = {0, LIMITED_BROADCAST, *(network.last for network in settings.networks)}
+        self._gate = self._new_gate(access, access_timeout, questions) if access is not None else None
+        self._size_of = size_of
+        before = {vacancies.pool: vacancies for vacancies in self._vacancies.values()}
+        self._vacancies = {
+            network.first: self._vacant(network, pools[network.first], conflict_check, probes, before)
+            for network in settings.networks
+            if network.first in pools
+        }
+
+    def _new_gate(self, access: IAccessControl, timeout: float, questions: int) -> Gate:
+        def judged(request: Request, machine: Machine, verdict: Verdict) -> None:
+            if gate is self._gate:
+                self._answer(request, machine, verdict)
+            else:
+                self._admit(request, machine)  # the question was asked under settings that hold no longer
+
+        gate = Gate(access, self._clock, timeout, judged, limit=questions)
+        return gate
+
+    def _vacant(
+        self, network: Network, pool: Pool, conflict_check: bool, probes: int, before: Mapping[Pool, Vacancies]
+    ) -> Vacancies:
         probe: Probe | None = (lambda address: self._transport.probe(network, address)) if conflict_check else None
-        return Vacancies(pool, probe, lambda address: self._conflict(network, address), self._time, self._probes)
+        occupied = partial(self._conflict, network)
+        if pool in before:
+            before[pool].turn(probe, occupied, probes)
+            return before[pool]
+        return Vacancies(pool, probe, occupied, self._time, probes)
 
     def start(self) -> None:
         """The sockets are open: look for free addresses before anybody asks."""
@@ -135,8 +182,12 @@ class Dhcp:
             return
         if not self._concerns(request):
             return
-        machine, host = self._see(request)
-        if self._gate is None or host.allow is not None or request.kind in (Kind.DECLINE, Kind.RELEASE):
+        self._admit(request, self._see(request))
+
+    def _admit(self, request: Request, machine: Machine) -> None:
+        """Whether it is served at all; then on to the answer."""
+        decided = self.settings.host(key_of(request)).allow is not None
+        if self._gate is None or decided or request.kind in (Kind.DECLINE, Kind.RELEASE):
             self._answer(request, machine, ALLOWED)
         else:
             self._gate.ask(request, machine, request.uuid or self._known_uuid(request, machine))
@@ -152,8 +203,8 @@ class Dhcp:
         machine = self._machines.get(mac_text(key_of(request)))
         return machine is not None and machine.booted
 
-    def _see(self, request: Request) -> tuple[Machine, Host]:
-        """What the request says of its machine, remembered and told; and what the configuration says of it."""
+    def _see(self, request: Request) -> Machine:
+        """What the request, and the configuration, say of its machine: remembered, and told."""
         now, key = self._time(), key_of(request)
         machine, host = self._machines.see(mac_text(key), now), self.settings.host(key)
         if request.boots and request.kind is not Kind.BOOTP:
@@ -171,7 +222,7 @@ class Dhcp:
                 machine.uuid, self._interface_names.get(request.interface, ""),
             )
         )  # fmt: skip
-        return machine, host
+        return machine
 
     def _known_uuid(self, request: Request, machine: Machine) -> bytes:
         """The UUID that the boot phase told, for an operating system does not repeat it."""
@@ -217,7 +268,7 @@ class Dhcp:
                 self._sharing.replenish(vacancies.pool)
             if isinstance(found, Deferred):
                 self._searching[key] = request
-                found.addCallback(self._found, key, machine, facts, network)
+                found.addCallback(self._found, key, machine, facts, network, vacancies)
                 found.addErrback(lambda failure: self.log.failure("cannot answer {mac}", failure, mac=machine.mac))
                 return
             if found:
@@ -225,9 +276,14 @@ class Dhcp:
                 decision = decide(request, self.settings, facts, traced=False)
         self._carry_out(request, machine, facts, decision, network)
 
-    def _found(self, address: int, key: bytes, machine: Machine, before: Facts, network: Network) -> None:
+    def _found(
+        self, address: int, key: bytes, machine: Machine, before: Facts, network: Network, vacancies: Vacancies
+    ) -> None:
         """An address was found, or none (0), for a machine that waited; meanwhile much may have changed."""
         request = self._searching.pop(key)
+        if self._vacancies.get(network.first) is not vacancies:
+            self._admit(request, machine)  # the address is of a pool that is there no longer
+            return
         facts = self._facts(request, machine, before.verdict, network, before.attempt)
         facts.candidate = address
         self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=False), network)

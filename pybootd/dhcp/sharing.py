@@ -51,6 +51,15 @@ class Sharing:
         """Take a slice of each pool."""
         return DeferredList([self._fetch(pool) for pool in self._pools.values()])
 
+    def change(self, pools: Mapping[int, Pool]) -> None:
+        """These are the pools from now on; of those that are new, a slice is taken."""
+        before = set(self._pools.values())
+        self._pools = pools
+        self._next = {pool: when for pool, when in self._next.items() if pool in pools.values()}
+        for pool in pools.values():
+            if pool not in before:
+                self._fetch(pool)
+
     def look(self, key: bytes, then: Then) -> None:
         """Ask the store about a machine.  If it asks again meanwhile, only the last C{then} is called."""
         waits = key in self._asked

@@ -56,6 +56,13 @@ class Vacancies:
         self._probing: set[int] = set()
         self._looking = False
 
+    def turn(self, probe: Probe | None, occupied: Callable[[int], None], waiting: int) -> None:
+        """Ask in this way from now on; parameters as at the beginning.  What was found out already still counts."""
+        self._probe, self._occupied, self._most = probe, occupied, waiting
+        if probe is None:
+            while self._ready:
+                self.pool.give_back(self._ready.popleft()[0])
+
     def take(self, wish: int = 0) -> int | Deferred[int]:
         """
         An address for a new machine; it is to be offered at once, or given back to the pool.

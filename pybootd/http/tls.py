@@ -64,6 +64,10 @@ class Certificate:
             ) from error
         self._context = context
 
+    def become(self, other: Certificate) -> None:
+        """New connections take the other's."""
+        self._certificate, self._key, self._context = other._certificate, other._key, other._context
+
     def serverConnectionForTLS(self, tlsProtocol: Any) -> Connection:
         from OpenSSL.SSL import Connection
 

@@ -51,7 +51,7 @@ class GroupCommit:
         @param waiting: claims that may wait; when a store falls further behind, the newest fail, and their machines
             ask again.
         """
-        self._most = waiting
+        self.most = waiting
         self._store = store
         self._call_later = call_later
         self._waiting: list[tuple[Claim, Done]] = []
@@ -64,7 +64,7 @@ class GroupCommit:
 
     def submit(self, claim: Claim, done: Done) -> None:
         """Write this claim down; C{done} is called with what became of it, once, not before this returns."""
-        if len(self._waiting) >= self._most:
+        if len(self._waiting) >= self.most:
             self._call_later(0, done, Outcome.FAILED)
             return
         self._waiting.append((claim, done))

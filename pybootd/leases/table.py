@@ -27,7 +27,7 @@ class LeaseTable:
         @param leases: what the store knew, the oldest record first.
         @param offers: how many offers may be open at once; past it the oldest gives way.
         """
-        self._limit = offers
+        self.limit = offers
         self._by_address: dict[int, Lease] = {}
         self._by_key: dict[bytes, Lease | tuple[Lease, ...]] = {}
         self._offers: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
@@ -81,6 +81,11 @@ class LeaseTable:
                 return lease
         return None
 
+    def all_of(self, key: bytes) -> tuple[Lease, ...]:
+        """The machine's leases in all networks, the latest first; ended ones too."""
+        known = self._by_key.get(key, ())
+        return (known,) if isinstance(known, Lease) else known
+
     def forget(self, address: int) -> None:
         """Nothing is known of this address any more."""
         lease = self._by_address.pop(address, None)
@@ -116,7 +121,7 @@ class LeaseTable:
         self._offered[address] = key
         while True:
             oldest, (_, until) = next(iter(self._offers.items()))
-            if until > now and len(self._offers) <= self._limit:
+            if until > now and len(self._offers) <= self.limit:
                 return
             self.withdraw(oldest)
 

@@ -39,6 +39,13 @@ class Advertiser(SocketReader):
         super().__init__(sock, reactor)
         self._boots = boots
 
+    def join(self, interface: Interface) -> None:
+        """Hear the solicitations on one more interface."""
+        try:
+            _join(self._socket, interface)
+        except OSError as error:
+            self.log.warn("no IPv6 on {name}: {reason}", name=interface.name, reason=error.strerror)
+
     def doRead(self) -> None:
         try:
             message, source = self._socket.recvfrom(1500)
@@ -50,6 +57,11 @@ class Advertiser(SocketReader):
                 self._socket.sendto(EMPTY, source)
             except OSError as error:
                 self.log.info("{mac} waits for an IPv6 router: {reason}", mac=mac, reason=error.strerror)
+
+
+def _join(sock: socket.socket, interface: Interface) -> None:
+    group = socket.inet_pton(socket.AF_INET6, ALL_ROUTERS) + struct.pack("@I", interface.index)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
 
 
 def solicitor(message: bytes, source: str) -> str:
@@ -84,8 +96,7 @@ def advertiser(interfaces: Sequence[Interface], boots: Callable[[str], bool], re
         # a receiver drops what passed a router (RFC 4861 6.1.2)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
         for interface in interfaces:
-            group = socket.inet_pton(socket.AF_INET6, ALL_ROUTERS) + struct.pack("@I", interface.index)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+            _join(sock, interface)
     except OSError as error:
         Advertiser.log.warn("router_advertisement: no IPv6 here ({reason})", reason=error.strerror)
         return None

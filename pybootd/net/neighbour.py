@@ -33,7 +33,7 @@ class Neighbours(SocketReader):
         super().__init__(sock, reactor)
         self.interface = interface
         self.prefix = f"ARP on {interface.name}"
-        self._probes = Probes(lambda address: sock.send(frames.arp_probe(interface.mac, address)), reactor)
+        self._probes = Probes(lambda address: sock.send(frames.arp_probe(self.interface.mac, address)), reactor)
 
     def stop(self) -> None:
         """Stop, and close; probes under way count as unanswered."""

@@ -41,6 +41,10 @@ class DhcpTransport:
         self._throttle = throttle
         self._echo = echo
 
+    def turn(self, probe_seconds: float, echo: Echo | None) -> None:
+        """Probe in this way from now on; parameters as at the beginning."""
+        self._probe_seconds, self._echo = probe_seconds, echo
+
     def send(self, data: bytes, destination: Destination, network: Network, port: int) -> None:
         """Send one reply; what cannot leave is logged and lost, as datagrams are."""
         try:

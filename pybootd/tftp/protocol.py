@@ -94,8 +94,6 @@ class Tftp:
         @param time: seconds since the epoch, for events; the reactor's clock if not given.
         @param clock: seconds from whenever, for transfers.
         """
-        self._config = config
-        self._resolver = resolver
         self._machines = machines
         self._bus = bus
         self._reactor = reactor
@@ -105,14 +103,23 @@ class Tftp:
         self._hub: Hub = hub(reactor, clock)
         self._runs = Runs()
         self._offload = Offload()
-        self._own = str(config.address or "0.0.0.0")
-        self._ceilings = Ceilings(config.blocksize, config.max_blocksize, config.max_windowsize, limits.window_size)
         self._visits = Visits(limits.transfers, limits.transfers_per_client)
-        self._uploads = Uploads(config.upload, limits.upload_size) if config.upload is not None else None
-        self._links: dict[int, Link] = {}
         self._sweeping: Any = None
         self._throttle = Throttle(clock)
         self._main: socket.socket | None = None
+        self.configure(config, limits, resolver)
+
+    def configure(self, config: TftpdConfig, limits: LimitsConfig, resolver: Resolver) -> None:
+        """Go by these settings from the next request on; transfers end as they began."""
+        self._config = config
+        self._resolver = resolver
+        self._own = str(config.address or "0.0.0.0")
+        self._ceilings = Ceilings(config.blocksize, config.max_blocksize, config.max_windowsize, limits.window_size)
+        self._visits.most, self._visits.most_per_client = limits.transfers, limits.transfers_per_client
+        self._uploads = Uploads(config.upload, limits.upload_size) if config.upload is not None else None
+        self._links: dict[int, Link] = {}
+        if self._main is not None:
+            self.main = self._main
 
     @property
     def main(self) -> socket.socket | None:

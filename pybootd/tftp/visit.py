@@ -130,8 +130,8 @@ class Visits:
     """All visits, oldest first; never more than the ceilings allow."""
 
     def __init__(self, most: int, most_per_client: int) -> None:
-        self._most = most
-        self._most_per_client = most_per_client
+        self.most = most
+        self.most_per_client = most_per_client
         self._visits: dict[tuple[str, int], Visit] = {}
         self._clients: dict[str, int] = {}
 
@@ -150,9 +150,9 @@ class Visits:
         Whether one more of this address is possible, if need be in place of the oldest whose client never
         answered: invented clients must not keep out real ones.
         """
-        if self._clients.get(address, 0) >= self._most_per_client:
+        if self._clients.get(address, 0) >= self.most_per_client:
             return self._evict(address)
-        return len(self._visits) < self._most or self._evict()
+        return len(self._visits) < self.most or self._evict()
 
     def _evict(self, address: str | None = None) -> bool:
         silent = next(

@@ -151,21 +151,12 @@ class Server:
         self.clock = Clock()
         self.clock.advance(NOW)
         self.settings = settings(text, extra=extra)
+        self.reclaim = reclaim
         self.wire, self.store, self.bus = Wire(self.clock), Store(), Bus()
         self.events: Sequence[Event] = record(self.bus)
         self.machines = Machines(machines)
         self.table = LeaseTable((), offers)
-        self.pools = {
-            network.first: Pool(
-                network.pool_first,
-                network.pool_count,
-                self.table,
-                reserved=[address for address in self.settings.reserved if address in network],
-                reclaim=reclaim,
-            )
-            for network in self.settings.networks
-            if network.pool_count
-        }
+        self.pools = self._pools()
         self.dhcp = Dhcp(
             self.settings,
             self.table,
@@ -179,6 +170,27 @@ class Server:
             conflict_check=conflict_check,
             **options,  # type: ignore[arg-type]
         )
+        self.dhcp.start()
+
+    def _pools(self) -> dict[int, Pool]:
+        return {
+            network.first: Pool(
+                network.pool_first,
+                network.pool_count,
+                self.table,
+                reserved=[address for address in self.settings.reserved if address in network],
+                reclaim=self.reclaim,
+            )
+            for network in self.settings.networks
+            if network.pool_count
+        }
+
+    def turn(self, text: str, *, new_pools: bool = True, **options: object) -> None:
+        """Another configuration holds from now on."""
+        self.settings = settings(text)
+        if new_pools:
+            self.pools = self._pools()
+        self.dhcp.configure(self.settings, self.pools, **{"conflict_check": False, **options})  # type: ignore[arg-type]
         self.dhcp.start()
 
     def say(
