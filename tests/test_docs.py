@@ -1,0 +1,128 @@
+"""What the documentation names is there, and what it shows works."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.interface import InterfaceClass
+
+from pybootd import interfaces
+from pybootd.config import LISTS, options
+from pybootd.errors import ConfigError
+from pybootd.events import KINDS, Event
+from pybootd.reader import read
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+LITERAL = re.compile(r"``([^`]+)``")
+OURS = re.compile(r"(?:conf|docs|pybootd|script|tests|twisted|benchmarks)(?:/[\w.-]+)+/?")
+OPTION = re.compile(r"``([\w.]+)``\s+in\s+``\[([a-z_]+)\]``")
+BLOCK = re.compile(r"^( *)\.\. code(?:-block)?:: ini\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+
+
+class NamesTests(SynchronousTestCase):
+    """Every page of C{docs/}, and the README."""
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        for path in [*sorted(DOCS.rglob("*.rst")), ROOT / "README.rst"]:
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+    def test_files(self) -> None:
+        """A file of the project that is named is there."""
+        named = [(page, name) for page, text in self.pages() for name in LITERAL.findall(text) if OURS.fullmatch(name)]
+        self.assertGreater(len(named), 20)
+        there = (ROOT / "pybootd").exists() and (ROOT / "script").exists()  # not where an installed package is tested
+        self.assertEqual([one for one in named if there and not (ROOT / one[1]).exists()], [])
+
+    def test_options(self) -> None:
+        """An option that is named with its section is one of that section."""
+        named = [(page, *names) for page, text in self.pages() for names in OPTION.findall(text)]
+        self.assertGreater(len(named), 2)
+        unknown = [
+            (page, option, section)
+            for page, option, section in named
+            if section not in LISTS and option not in options(section)
+        ]
+        self.assertEqual(unknown, [])
+
+    def test_configurations(self) -> None:
+        """Every configuration that is shown can be read; one that is only a part may lack what must be set."""
+        for page, text in self.pages():
+            if page == "docs/plugins.rst":
+                continue  # its own test installs the plugins first
+            for _, block in BLOCK.findall(text):
+                self.assertEqual(problems(block), [], f"{page}:\n{block}")
+
+
+def problems(configuration: str) -> list[str]:
+    """What is wrong with a configuration, but for what is not said in it."""
+    lines = [line.strip() for line in configuration.splitlines()]
+    try:
+        read("\n".join(lines), directory=Path("/srv"))
+    except ConfigError as error:
+        return [problem for problem in error.problems if ": pool_start is missing" not in problem]
+    return []
+
+
+class EventsTests(SynchronousTestCase):
+    """C{docs/reference/events.rst} and the program agree."""
+
+    def setUp(self) -> None:
+        """The rows of its tables: what is said of each event."""
+        text = (DOCS / "reference" / "events.rst").read_text()
+        parts = re.split(r"^   \* - ``(\w+)``\n", text, flags=re.MULTILINE)
+        self.rows = dict(zip(parts[1::2], parts[2::2], strict=True))
+        self.general = re.findall(r"^``(\w+)``$", text, flags=re.MULTILINE)
+
+    def test_events(self) -> None:
+        """Every event is documented, and no other."""
+        self.assertEqual(set(self.rows), set(KINDS))
+
+    def test_fields(self) -> None:
+        """So is every field."""
+        common = [field.name for field in attrs.fields(Event)]
+        self.assertEqual(self.general, common)
+        for name, kind in KINDS.items():
+            fields = self.rows[name].split("\n     - ", 1)[-1]
+            for field in attrs.fields(kind)[len(common) :]:
+                self.assertIn(f"``{field.name}``", fields, name)
+
+
+def load(name: str) -> ModuleType:
+    """An extension of the documentation's."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "extensions" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class SeamsTests(SynchronousTestCase):
+    """The page of interfaces, which is made of the source."""
+
+    def setUp(self) -> None:
+        self.epytext = load("epytext")
+        self.page = self.epytext.document(Path(interfaces.__file__).read_text())
+
+    def test_all(self) -> None:
+        """Every interface is there with all its names."""
+        seams = [one for one in vars(interfaces).values() if isinstance(one, InterfaceClass)]
+        for seam in (one for one in seams if one.__module__ == interfaces.__name__):
+            self.assertIn(f"\n{seam.__name__}\n~", self.page)
+            for name in seam.names():
+                self.assertRegex(self.page, rf"``{name}(``|\()")
+
+    def test_readable(self) -> None:
+        """Nothing of the docstrings' notation is left."""
+        self.assertNotRegex(self.page, r"[CL]\{|@param|@return|@raise")
+
+    def test_fields(self) -> None:
+        """Fields of a docstring become fields of reST."""
+        said = "\n\n".join(self.epytext.described("Do it.\n\n@param one: C{1}\n    or more.\n@raise Bad: L{no <a.b>}."))
+        self.assertEqual(said, "Do it.\n\n:parameter ``one``: ``1`` or more.\n:raises ``Bad``: ``no``.")
