@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from twisted.python import usage
 
 from pybootd import __version__
+from pybootd.doctor.command import DoctorOptions, doctor
 from pybootd.errors import PybootdError
 from pybootd.explain import ExplainOptions, explain
 from pybootd.flags import Flags, ServiceOptions
@@ -29,6 +30,7 @@ class Options(ServiceOptions):
     longdesc = "Without a command: serve in the foreground, until Ctrl-C."
     subCommands = [
         ["check", None, CheckOptions, "Say every error and warning, and what would be served where."],
+        ["doctor", None, DoctorOptions, "Say what is wrong on this host, and what to do about it."],
         ["explain", None, ExplainOptions, "Say step by step what a client would get, and which line decides it."],
         ["leases", None, LeasesOptions, "List leases, or give one back: leases release MAC|IP."],
         ["replay", None, ReplayOptions, "Say what would be answered to the requests of a capture."],
@@ -42,6 +44,7 @@ class Options(ServiceOptions):
 
 COMMANDS: dict[str, Callable[[Any, Flags], int]] = {
     "check": check,
+    "doctor": doctor,
     "explain": explain,
     "leases": leases,
     "replay": replay,

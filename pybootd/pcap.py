@@ -30,6 +30,7 @@ BYTE_ORDER = 0x1A2B3C4D
 TIME_RESOLUTION = 9
 """Option C{if_tsresol} of an interface."""
 
+ETHERNET = 1
 IPV4, UDP = 0x0800, 17
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _UDP = Struct("!HHHH")
@@ -69,11 +70,16 @@ def datagrams(stream: BinaryIO) -> Iterator[Datagram]:
     @raise DamagedCapture: it is no capture, or is damaged; whatever stands before the damage came already.
     """
     for number, frame in enumerate(_frames(stream), 1):
-        packet = _network_layer(frame.link, frame.data)
-        if packet is not None:
-            found = _datagram(number, frame.time, packet)
-            if found is not None:
-                yield found
+        found = datagram(frame.data, frame.link, number, frame.time)
+        if found is not None:
+            yield found
+
+
+def datagram(frame: bytes, link: int = ETHERNET, number: int = 0, time: float = 0.0) -> Datagram | None:
+    """The UDP datagram in one frame, if there is one."""
+    read = _LINKS.get(link)
+    packet = read(frame) if read is not None else None
+    return None if packet is None else _datagram(number, time, packet)
 
 
 def _frames(stream: BinaryIO) -> Iterator[_Frame]:
@@ -201,7 +207,7 @@ def _bare(frame: bytes) -> bytes | None:
 
 _LINKS: dict[int, Callable[[bytes], bytes | None]] = {
     0: _loopback,
-    1: _ethernet,
+    ETHERNET: _ethernet,
     12: _bare,
     101: _bare,
     108: _loopback,
@@ -210,11 +216,6 @@ _LINKS: dict[int, Callable[[bytes], bytes | None]] = {
     276: _cooked_2,
 }
 """By link type (the registry of tcpdump.org)."""
-
-
-def _network_layer(link: int, frame: bytes) -> bytes | None:
-    read = _LINKS.get(link)
-    return read(frame) if read is not None else None
 
 
 def _datagram(number: int, time: float, packet: bytes) -> Datagram | None:

@@ -13,12 +13,12 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from twisted.logger import Logger
 
 from pybootd.errors import EnvironmentProblem
+from pybootd.net.holders import holder_of
 from pybootd.net.inherited import inherited
 from pybootd.net.reader import SocketReader
 
@@ -101,26 +101,6 @@ def refused(error: OSError, address: str, port: int, protocol: str, what: str) -
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{begin}: {address} is no address of this host"
     return f"{begin}: {error.strerror}"
-
-
-def holder_of(port: int, protocol: str) -> str:
-    """The program that has a port, as far as this process may see: C{dnsmasq (pid 123)}, or nothing."""
-    inodes = set()
-    for table in (f"/proc/net/{protocol.lower()}", f"/proc/net/{protocol.lower()}6"):
-        try:
-            rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
-        except OSError:
-            continue
-        inodes |= {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
-    if not inodes:
-        return ""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if any(os.readlink(fd) in inodes for fd in (process / "fd").iterdir()):  # noqa: PTH115 - a link to no path
-                return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-        except OSError:
-            continue
-    return ""
 
 
 class DatagramPort(SocketReader):

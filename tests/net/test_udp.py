@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.errors import EnvironmentProblem
 from pybootd.net import udp
-from pybootd.net.udp import BURST, DatagramPort, bind_udp, holder_of, refused
+from pybootd.net.holders import holder_of
+from pybootd.net.udp import BURST, DatagramPort, bind_udp, refused
 from tests.support.net import FakeSocket, ReaderReactor
 
 WHAT = "pybootd.ini:3: [bootpd] port"

@@ -1,0 +1,1 @@
+"""C{pybootd doctor}: what is wrong on this host, and what to do about it."""
