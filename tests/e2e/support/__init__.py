@@ -12,6 +12,8 @@ What the end-to-end tests are built from.
     clients    dhclient, udhcpc, dhcpcd
     crowd      many machines at one interface, without an operating system
     promises   what the crowd was promised, and whether it is kept
+    disks      disks that lose what was not synced, that are small, that fail
+    fragile    the file system behind them
     capture    what was on the wire, and judges of it
     debian     files from Debian packages, kept in a cache
     ========== =====================================================================

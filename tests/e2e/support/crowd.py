@@ -6,7 +6,7 @@ Each machine is a number, the last four bytes of its hardware address.  Commands
     ================ ===============================================================================
     ask N...         these machines are switched on, all of them until each has an ACK
     load WIDTH NEW   from now on so many ask at any moment: NEW unknown ones at most, then known ones
-    rest             whoever has no ACK yet is switched off
+    rest             whoever has no ACK yet is switched off; C{resting 0} is printed
     ================ ===============================================================================
 
 Whatever is promised is printed: C{ack N ADDRESS}, C{nak N}, and C{offer N ADDRESS}.  Machines with odd numbers that had
@@ -90,6 +90,7 @@ class Crowd:
             self.width = self.unknown = 0
             self.waiting.clear()
             self.asking.clear()
+            print("resting", 0)
 
     def fill(self) -> None:
         """Switch machines on until as many are under way as there should be."""
@@ -159,7 +160,6 @@ class Crowd:
             now = time.monotonic()
             for number in [number for number, until in self.asking.items() if until < now]:
                 self.begin(number)
-            sys.stdout.flush()
             if sys.stdin in ready:
                 more = sys.stdin.buffer.raw.read(65536)  # type: ignore[attr-defined]
                 if not more:
@@ -167,6 +167,7 @@ class Crowd:
                 *lines, pending = (pending + more).split(b"\n")
                 for line in lines:
                     self.command(line.decode().split())
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Promises:
         self.addresses: dict[int, str] = {}
         self.offers = 0
         self.acks = 0
+        self._resting = 0
         self._holders: dict[str, int] = {}
         self._latest: dict[int, int] = {}
         self._broken: list[str] = []
@@ -65,6 +66,8 @@ class Promises:
         number = int(who)
         if what == "offer":
             self.offers += 1
+        elif what == "resting":
+            self._resting += 1
         elif what == "ack":
             self.acks += 1
             before, holder = self.addresses.get(number, address), self._holders.get(address, number)
@@ -88,8 +91,19 @@ class Promises:
         self._command("load", width, new)
 
     def rest(self) -> None:
-        """Nobody asks any more."""
+        """Nobody asks any more, and every answer that came has been noted."""
+        with self._news:
+            before = self._resting
         self._command("rest")
+        with self._news:
+            if not self._news.wait_for(lambda: self._resting > before, 10):
+                raise Broken("the crowd does not come to rest")
+
+    def only(self, held: dict[int, str]) -> None:
+        """Just these promises count; what was promised later is forgotten."""
+        with self._news:
+            self.addresses = dict(held)
+            self._holders = {address: number for number, address in held.items()}
 
     def ask(self, machines: Iterable[int], timeout: float = 30) -> None:
         """
