@@ -114,7 +114,7 @@ class FileObserver:
     def __init__(self, path: Path, line: Callable[[LogEvent], str]) -> None:
         """@raise EnvironmentProblem: the file cannot be written."""
         self._path = path
-        self._line = line
+        self.line = line
         self._lost = 0
         self._broken = False
         try:
@@ -127,9 +127,9 @@ class FileObserver:
         return self._path.open("ab", buffering=0)
 
     def __call__(self, event: LogEvent) -> None:
-        if self._lost and self._write(_lost_line(self._line, self._lost)):
+        if self._lost and self._write(_lost_line(self.line, self._lost)):
             self._lost = 0
-        if self._lost or not self._write(self._line(event)):
+        if self._lost or not self._write(self.line(event)):
             self._lost += 1
 
     def _write(self, line: str) -> bool:
@@ -230,12 +230,17 @@ class Lines:
         """
         if config == self._config:
             return lambda: None
-        target = _target(config)
+        target, line = self._target, FORMATS[config.format]
+        # a file that stays is not opened again: who gave its privileges up might not be able to
+        if not (isinstance(target, FileObserver) and (config.type, config.file) == ("file", self._config.file)):
+            target = _target(config)
         write = _filtered(target, config, self._debug)
 
         def turn() -> None:
             before, self._config, self._target, self._write = self._target, config, target, write
-            if isinstance(before, FileObserver):
+            if isinstance(target, FileObserver):
+                target.line = line
+            if isinstance(before, FileObserver) and before is not target:
                 before.close()
 
         return turn

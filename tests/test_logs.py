@@ -131,6 +131,19 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual((first.read_text().count("\n"), second.read_text().count("\n")), (1, 1))
         self.assertIn("three", second.read_text())
 
+    def test_same_file(self) -> None:
+        """A file that stays is not opened again: a server without privileges could not."""
+        path = Path(self.mktemp())
+        config = LoggerConfig(type="file", file=path)
+        observer = logs.Lines(config)
+        log = Logger("test", observer=LogPublisher(observer))
+        moved = path.rename(path.with_suffix(".moved"))
+        path.mkdir()  # nobody can open this for writing, not even root
+        observer.prepare(attrs.evolve(config, level="error", format="json"))()
+        log.warn("left out")
+        log.error("written")
+        self.assertEqual([json.loads(line)["message"] for line in moved.read_text().splitlines()], ["written"])
+
     def test_turned_in_vain(self) -> None:
         """Where lines cannot go, they go on where they went."""
         path = Path(self.mktemp())
