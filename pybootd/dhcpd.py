@@ -139,7 +139,7 @@ class DhcpService(Service):
 
     def _serve(self, leases: Sequence[Lease]) -> None:
         shared, config = self._shared, self._config
-        table = LeaseTable(leases, config.limits.offers)
+        table = shared.table = LeaseTable(leases, config.limits.offers)
         self._remember(leases)
         pools = self._pools = self._make_pools(table)
         sharing = self._sharing = Sharing(self._store, table, pools, time.time) if self._store.shared else None
@@ -162,6 +162,7 @@ class DhcpService(Service):
             shared.reactor,
             sharing=sharing,
             time=time.time,
+            exchanges=shared.exchanges,
             **self._options(),
         )
         for neighbour in self._neighbours.values():

@@ -35,9 +35,7 @@ from pybootd.errors import ConfigError
 from pybootd.ini import Document, Entry, Section, parse
 from pybootd.origin import Origin, Problem
 
-NOT_YET: Collection[tuple[str, str]] = {
-    ("status", ""),
-}
+NOT_YET: Collection[tuple[str, str]] = ()
 """Options (or whole sections) of which the service is not there yet: never ignored, always refused."""
 
 _REPEATED = ("subnet", "host", "menu")

@@ -33,6 +33,7 @@ from pybootd.net.tcp import bind_tcp
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.notify.log import EventLog
 from pybootd.shared import Shared
+from pybootd.statusd import StatusService
 from pybootd.tftp.protocol import Tftp
 
 BOOT_SERVER_PORT = 4011
@@ -105,6 +106,8 @@ class BootServer(MultiService):
                 turns.append(service.prepare(shared, tftp))
             elif isinstance(service, HttpService):
                 turns.append(service.prepare(shared, _resolver(shared, config.http_root)))
+            elif isinstance(service, StatusService):
+                turns.append(service.prepare(shared))
             elif isinstance(service, DhcpService):
                 turn, changed = service.prepare(shared, tftp)
                 turns.append(turn)
@@ -135,6 +138,8 @@ def compose(config: Config, reactor: Any) -> BootServer:
         parts.append(TftpService(shared, tftp))
     if config.http_server:
         parts.append(HttpService(shared, _resolver(shared, config.http_root)))
+    if config.status.enable:
+        parts.append(StatusService(shared))
     for part in (*shared.attached, *parts):
         part.setServiceParent(server)
     return server

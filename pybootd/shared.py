@@ -18,8 +18,10 @@ from twisted.logger import Logger
 
 from pybootd.config import Config
 from pybootd.content.local import LocalFiles
+from pybootd.dhcp.exchanges import Exchanges
 from pybootd.errors import EnvironmentProblem
 from pybootd.events import Bus
+from pybootd.leases.table import LeaseTable
 from pybootd.machine import Machines
 from pybootd.registry import Context, chosen, provider, third_party
 
@@ -56,8 +58,13 @@ class Shared:
             self.machines = Machines(config.limits.machines)
             self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
             self.files = LocalFiles(self.in_thread, reactor.callLater)
+            self.exchanges = Exchanges() if config.status.enable else None
+            """Packets and traces of decisions, where somebody can look at them."""
+            self.table: LeaseTable | None = None
+            """The leases, once their store is open."""
         else:
             self.machines, self.bus, self.files = before.machines, before.bus, before.files
+            self.exchanges, self.table = before.exchanges, before.table
             self._made = {key: made for key, made in before._made.items() if self._stays(key, before)}
             self._serving = before._serving & self._made.keys()
 

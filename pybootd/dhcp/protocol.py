@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from pybootd.dhcp.client import understand
 from pybootd.dhcp.decision import Decision, MessageType, Reply
 from pybootd.dhcp.delivery import LIMITED_BROADCAST, Destination, route
+from pybootd.dhcp.exchanges import Exchanges
 from pybootd.dhcp.facts import ALLOWED, Facts
 from pybootd.dhcp.gate import Gate
 from pybootd.dhcp.history import History
@@ -81,6 +82,7 @@ class Dhcp:
         conflict_check: bool = True,
         size_of: Callable[[str, Machine], int | None] | None = None,
         time: Callable[[], float] | None = None,
+        exchanges: Exchanges | None = None,
     ) -> None:
         """
         @param pools: by the first address of their network.
@@ -89,8 +91,11 @@ class Dhcp:
         @param probes: how many machines may wait for the probe of an address.
         @param sharing: where other servers use the same lease store.
         @param size_of: the size of a boot file, where it is known at once (option 13); None: it is never told.
+        @param exchanges: where packets and traces of decisions are kept for somebody to read; None: nobody does.
         """
         self.table = table
+        self._exchanges = exchanges
+        self._traced = exchanges is not None
         self._clock = clock
         self._commit = commit
         self._sharing = sharing
@@ -182,7 +187,10 @@ class Dhcp:
             return
         if not self._concerns(request):
             return
-        self._admit(request, self._see(request))
+        machine = self._see(request)
+        if self._exchanges is not None:
+            self._exchanges.asked(machine.mac, request, data, machine.last_seen)
+        self._admit(request, machine)
 
     def _admit(self, request: Request, machine: Machine) -> None:
         """Whether it is served at all; then on to the answer."""
@@ -260,7 +268,7 @@ class Dhcp:
 
     def _decide(self, request: Request, machine: Machine, facts: Facts, network: Network | None) -> None:
         key = key_of(request)
-        decision = decide(request, self.settings, facts, traced=False)
+        decision = decide(request, self.settings, facts, traced=self._traced)
         if decision.wants_address and network is not None and network.first in self._vacancies:
             vacancies = self._vacancies[network.first]
             found = vacancies.take(request.requested)
@@ -273,7 +281,7 @@ class Dhcp:
                 return
             if found:
                 facts.candidate = found
-                decision = decide(request, self.settings, facts, traced=False)
+                decision = decide(request, self.settings, facts, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
 
     def _found(
@@ -286,7 +294,7 @@ class Dhcp:
             return
         facts = self._facts(request, machine, before.verdict, network, before.attempt)
         facts.candidate = address
-        self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=False), network)
+        self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=self._traced), network)
 
     def _facts(
         self,
@@ -346,6 +354,8 @@ class Dhcp:
         self, request: Request, machine: Machine, facts: Facts, decision: Decision, network: Network | None
     ) -> None:
         key = key_of(request)
+        if self._exchanges is not None:
+            self._exchanges.decided(machine.mac, request, decision)
         if decision.reason and not decision.routine:
             self._tell_refusal(request, machine, decision)
         if decision.denied or decision.replies:
@@ -386,7 +396,7 @@ class Dhcp:
         if size is None:
             return decision
         facts.boot_file_size = size
-        return decide(request, self.settings, facts, traced=False)
+        return decide(request, self.settings, facts, traced=self._traced)
 
     def _write_down(
         self, request: Request, machine: Machine, facts: Facts, decision: Decision, network: Network, claim: Claim
@@ -449,7 +459,10 @@ class Dhcp:
                 never_broadcast=quirk.never_broadcast,
                 server_port=self.settings.port,
             )
-            self._transport.send(encode(reply, request), destination, network, request.port)
+            data = encode(reply, request)
+            self._transport.send(data, destination, network, request.port)
+            if self._exchanges is not None:
+                self._exchanges.replied(machine.mac, request, data)
             self._tell_reply(request, machine, reply, decision)
         if decision.replies and quirk.announce:
             self._transport.announce(network, request.chaddr)

@@ -103,6 +103,9 @@ class Record:
     hostname: str = ""
     architecture: int | None = None
     firmware: Firmware = Firmware.UNKNOWN
+    """What speaks for it now."""
+    boots_by: Firmware = Firmware.UNKNOWN
+    """What this boot began with."""
     interface: str = ""
     boot_file: str = ""
     """What it was told to load last."""
@@ -156,6 +159,7 @@ class Record:
         self.missing.clear()
         self.files = self.waiting = 0
         self.boot_file = ""
+        self.boots_by = Firmware.UNKNOWN
         self.served()
 
 
@@ -175,6 +179,11 @@ class Timeline:
     def __iter__(self) -> Iterator[Record]:
         """The one that was heard of last is first."""
         return iter(tuple(reversed(self._records.values())))
+
+    @property
+    def running(self) -> int:
+        """Transfers under way."""
+        return len(self._transfers)
 
     def get(self, key: str) -> Record | None:
         """The machine of this hardware address, or of this IP address where only that is known."""
@@ -233,6 +242,8 @@ class Timeline:
             record.begin()
             record.say(event.time, "boots")
         record.firmware = event.firmware
+        if record.boots_by is Firmware.UNKNOWN and event.firmware is not Firmware.SYSTEM:
+            record.boots_by = event.firmware
         record.interface = event.interface or record.interface
         record.uuid = str(event.uuid) if event.uuid is not None else record.uuid
         if event.architecture is not None:
@@ -254,7 +265,7 @@ class Timeline:
         record.offers += 1
         record.waiting = 0
         record.refusal = None
-        record.boot_file = printable(event.boot_file)
+        record.boot_file = printable(event.boot_file) or record.boot_file
         what = f"offered {event.address}" if event.address is not None else "told its boot file"
         record.say(event.time, what + (f", boot file {record.boot_file}" if record.boot_file else ""))
 

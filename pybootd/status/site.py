@@ -1,0 +1,192 @@
+"""
+The status site: the page, its files, the login form, the API and the metrics, behind one guard.
+
+The page is plain HTML, CSS and JavaScript of this package; nothing is loaded from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from twisted.protocols.policies import WrappingFactory
+from twisted.web.resource import IResource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from pybootd.status.api import Events, Health, Leases, Machines, Missing, Page, Sources, Wrong, send
+from pybootd.status.feed import Feed
+from pybootd.status.guard import HEADERS, Guard
+from pybootd.throttle import Throttle
+
+CONNECTIONS = 256
+TIMEOUT = 30
+"""Seconds that a connection may be idle between requests, or take to say one."""
+
+BODY = 4096
+"""Bytes of a form."""
+
+TRIES = 10
+"""Words in the login form in a minute, from one address."""
+
+PUBLIC = {b"healthz", b"login", b"logout", b"style.css", b"icon.svg"}
+"""What a visitor may see before the login."""
+
+KINDS: Mapping[str, bytes] = {
+    "html": b"text/html; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "svg": b"image/svg+xml",
+    "json": b"application/json",
+}
+FILES = ("style.css", "app.js", "list.js", "row.js", "machine.js", "text.js", "icon.svg")
+
+
+class File(Page):
+    """A file of this package."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.data = (files("pybootd.status") / "static" / name).read_bytes()
+        self._kind = KINDS[name.rpartition(".")[2]]
+        self._etag = b'"%s"' % sha256(self.data).hexdigest()[:24].encode()
+
+    def answer(self, request: Request) -> int:
+        request.setHeader(b"Cache-Control", b"no-cache")
+        if request.setETag(self._etag):  # it has it already, and the answer is 304
+            request.write(b"")
+            request.finish()
+            return NOT_DONE_YET
+        return send(request, 200, self.data, self._kind)
+
+
+class Login(Page):
+    """The form that asks for the token."""
+
+    allowed = (b"GET", b"HEAD", b"POST")
+
+    def __init__(self, guard: Guard, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._guard = guard
+        self._form = File("login.html").data
+        self._tries = Throttle(clock, TRIES, 60.0)
+
+    def answer(self, request: Request) -> int:
+        if request.method != b"POST":
+            return send(request, 200, self._form, KINDS["html"])
+        if not self._tries.admits(request.getClientAddress().host):  # before it is looked at: the right one too
+            return self._again(request, 429, b"Too many tries; wait a minute.")
+        words = (request.args or {}).get(b"token", [b""])
+        if self._guard.login(request, words[0]):
+            return _to(request, b"/")
+        return self._again(request, 403, b"This is not the token.")
+
+    def _again(self, request: Request, status: int, said: bytes) -> int:
+        return send(request, status, self._form.replace(b"<!-- said -->", said), KINDS["html"])
+
+
+class Logout(Page):
+    """Forgets the visitor."""
+
+    allowed = (b"POST",)
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def answer(self, request: Request) -> int:
+        self._guard.logout(request)
+        return _to(request, b"/login")
+
+
+class Away(Page):
+    """The visitor has to log in first."""
+
+    isLeaf = True
+
+    def answer(self, request: Request) -> int:
+        return _to(request, b"/login")
+
+
+def _to(request: Request, place: bytes) -> int:
+    request.setHeader(b"Location", place)
+    return send(request, 303, b"", KINDS["html"])
+
+
+class Root(Page):
+    """Everything; whoever comes is judged first."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        for name, value in HEADERS.items():
+            request.setHeader(name, value)
+        problem = self._guard.host_problem(request)
+        if problem:
+            return Wrong(421, problem)
+        problem = self._guard.foreign(request)
+        if problem:
+            return Wrong(403, problem)
+        if path not in PUBLIC and not self._guard.admits(request):
+            if not path:
+                return Away()
+            request.setHeader(b"WWW-Authenticate", b'Bearer realm="pybootd"')
+            return Wrong(401, "a token is needed: Authorization: Bearer TOKEN")
+        found: IResource = super().getChildWithDefault(path, request)
+        return found
+
+
+class Asked(Request):
+    """A request whose body is small."""
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        if length is None or length > BODY:
+            transport: Any = self.channel.transport
+            transport.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            self.channel.loseConnection()
+
+
+class StatusSite(Site):
+    """Writes no log of its own: who listens to the events knows more."""
+
+    displayTracebacks = False
+    noisy = False
+
+    def log(self, request: Any) -> None:
+        """Nothing."""
+
+
+class Limited(WrappingFactory):
+    """No more than so many connections; one more is closed at once."""
+
+    noisy = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return super().buildProtocol(addr) if len(self.protocols) < CONNECTIONS else None
+
+
+def site(feed: Feed, sources: Sources, guard: Guard, reactor: Any, metrics: IResource | None = None) -> Any:
+    """
+    The factory of the site's connections.
+
+    @param metrics: what C{/metrics} is.
+    """
+    root = Root(guard)
+    root.putChild(b"", File("index.html"))
+    for name in FILES:
+        root.putChild(name.encode(), File(name))
+    root.putChild(b"login", Login(guard, reactor.seconds))
+    root.putChild(b"logout", Logout(guard))
+    root.putChild(b"healthz", Health(sources))
+    root.putChild(b"metrics", metrics if metrics is not None else Missing())
+    api = Page()
+    api.putChild(b"machines", Machines(feed, sources))
+    api.putChild(b"leases", Leases(feed, sources))
+    api.putChild(b"events", Events(feed))
+    api.putChild(b"openapi.json", File("openapi.json"))
+    root.putChild(b"api", api)
+    return Limited(StatusSite(root, requestFactory=Asked, timeout=TIMEOUT, reactor=reactor))

@@ -1,0 +1,158 @@
+"""Who may see the status site, and what another site's page may not do."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.status.site import BODY, CONNECTIONS, TRIES
+from tests.support.status import Status
+
+TOKEN = "open-sesame"
+ORIGIN = "http://127.0.0.1:8067"
+
+
+class HostTests(SynchronousTestCase):
+    """DNS rebinding: a name of somebody else's that points here."""
+
+    def test_own_names(self) -> None:
+        """Addresses, localhost and the host's own names are this site."""
+        status = Status(names=["bootserver"])
+        for host in ("127.0.0.1:8067", "localhost", "LOCALHOST:8067", "[::1]:8067", "10.77.0.1", "bootserver:8067"):
+            self.assertEqual(status.get("/api/machines", Host=host).status, 200, host)
+
+    def test_other_names(self) -> None:
+        """Other names, and what is no name, are not."""
+        status = Status(names=["bootserver"])
+        for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a@localhost", "", "x:y"):
+            for path in ("/", "/api/machines", "/healthz", "/login"):
+                self.assertEqual(status.get(path, Host=host).status, 421, (host, path))
+
+
+class ForeignTests(SynchronousTestCase):
+    """Pages of other sites."""
+
+    def test_script(self) -> None:
+        """They cannot load anything from here; a link to here may be followed."""
+        status = Status()
+        for site in ("cross-site", "same-site"):
+            answer = status.get("/api/machines", Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors")
+            self.assertEqual(answer.status, 403)
+            self.assertEqual(status.get("/", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status, 200)
+        self.assertEqual(status.get("/api/machines", Sec_Fetch_Site="same-origin").status, 200)
+
+    def test_headers(self) -> None:
+        """Every answer forbids frames, foreign scripts, guesses at its type, and lets nobody else read it."""
+        status = Status(token=TOKEN)
+        for path in ("/", "/login", "/healthz", "/api/machines", "/nothing", "/style.css"):
+            fields = status.get(path).fields
+            self.assertIn("default-src 'none'", fields["Content-Security-Policy"], path)
+            self.assertIn("frame-ancestors 'none'", fields["Content-Security-Policy"], path)
+            self.assertNotIn("unsafe", fields["Content-Security-Policy"], path)
+            self.assertEqual(fields["X-Content-Type-Options"], "nosniff", path)
+            self.assertEqual(fields["Cross-Origin-Resource-Policy"], "same-origin", path)
+            self.assertNotIn("Access-Control-Allow-Origin", fields, path)
+
+    def test_form(self) -> None:
+        """A form of another site, or of nobody, logs nobody in."""
+        status = Status(token=TOKEN)
+        for origin in ("http://evil.example", "null", "", "http://127.0.0.1:80"):
+            answer = status.visitor().ask("POST", "/login", f"token={TOKEN}", Origin=origin)
+            self.assertEqual(answer.status, 403, origin)
+            self.assertNotIn("Set-Cookie", answer.fields)
+
+    def test_nothing_changes(self) -> None:
+        """Nothing but the login takes a POST."""
+        status = Status()
+        for path in ("/", "/api/machines", "/api/machines/x", "/api/leases", "/api/events", "/healthz", "/app.js"):
+            for method in ("POST", "PUT", "DELETE", "OPTIONS", "BREW"):
+                self.assertEqual(status.visitor().ask(method, path, Origin=ORIGIN).status, 405, (method, path))
+
+
+class TokenTests(SynchronousTestCase):
+    """A token keeps others out."""
+
+    def setUp(self) -> None:
+        self.status = Status(token=TOKEN)
+
+    def test_without(self) -> None:
+        """Without it nothing is told but that the server lives; the page leads to the login."""
+        for path in (
+            "/api/machines",
+            "/api/machines/x",
+            "/api/leases",
+            "/api/events",
+            "/metrics",
+            "/app.js",
+            "/nothing",
+        ):
+            answer = self.status.get(path)
+            self.assertEqual((answer.status, answer.fields["WWW-Authenticate"]), (401, 'Bearer realm="pybootd"'), path)
+        answer = self.status.get("/")
+        self.assertEqual((answer.status, answer.fields["Location"]), (303, "/login"))
+        self.assertEqual(self.status.get("/healthz").status, 200)
+
+    def test_bearer(self) -> None:
+        """A program says it with each request."""
+        self.assertEqual(self.status.get("/api/machines", Authorization=f"Bearer {TOKEN}").status, 200)
+        for word in (f"Bearer {TOKEN}x", "Bearer", f"Basic {TOKEN}", TOKEN, "Bearer \xff"):
+            self.assertEqual(self.status.get("/api/machines", Authorization=word).status, 401, word)
+
+    def test_login(self) -> None:
+        """A person says it once; the cookie is not the token, and scripts and other sites do not get it."""
+        answer = self.status.visitor().ask("POST", "/login", f"token={TOKEN}", Origin=ORIGIN)
+        self.assertEqual((answer.status, answer.fields["Location"]), (303, "/"))
+        cookie = answer.fields["Set-Cookie"]
+        self.assertNotIn(TOKEN, cookie)
+        for word in ("HttpOnly", "SameSite=strict", "Path=/"):
+            self.assertIn(word, cookie)
+        value = cookie.partition(";")[0]
+        self.assertEqual(self.status.get("/", Cookie=value).status, 200)
+        self.assertEqual(self.status.get("/api/machines", Cookie=value).status, 200)
+        self.assertEqual(self.status.get("/api/machines", Cookie=value[:-1]).status, 401)
+        self.assertEqual(Status(token="other").get("/api/machines", Cookie=value).status, 401)
+
+    def test_wrong(self) -> None:
+        """A wrong word is told so, and guessing ends soon."""
+        for number in range(TRIES):
+            answer = self.status.visitor().ask("POST", "/login", f"token=x{number}", Origin=ORIGIN)
+            self.assertEqual(answer.status, 403)
+            self.assertIn(b"not the token", answer.body)
+        answer = self.status.visitor().ask("POST", "/login", f"token={TOKEN}", Origin=ORIGIN)
+        self.assertEqual(answer.status, 429)
+        self.status.reactor.advance(61)
+        answer = self.status.visitor().ask("POST", "/login", f"token={TOKEN}", Origin=ORIGIN)
+        self.assertEqual(answer.status, 303)
+
+    def test_logout(self) -> None:
+        """The cookie is taken away; not by a link."""
+        answer = self.status.visitor().ask("POST", "/logout", Origin=ORIGIN)
+        self.assertIn("pybootd=;", answer.fields["Set-Cookie"])
+        self.assertEqual(self.status.get("/logout").status, 405)
+
+
+class CeilingTests(SynchronousTestCase):
+    """What a visitor can cost."""
+
+    def test_connections(self) -> None:
+        """So many connections; one that ends makes room."""
+        status = Status()
+        visitors = [status.visitor() for _ in range(CONNECTIONS)]
+        self.assertTrue(status.visitor().refused)
+        visitors[0].leave()
+        self.assertFalse(status.visitor().refused)
+
+    def test_large_form(self) -> None:
+        """A large body, or one without an end, is not read."""
+        for fields in (f"Content-Length: {BODY + 1}", "Transfer-Encoding: chunked"):
+            visitor = Status(token=TOKEN).visitor()
+            visitor.say(f"POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n{fields}\r\n\r\n")
+            self.assertIn("HTTP/1.1 413", visitor.heard())
+            self.assertTrue(visitor.transport.disconnecting)
+
+    def test_silent_visitor(self) -> None:
+        """Somebody who says nothing is left."""
+        status = Status()
+        visitor = status.visitor()
+        visitor.say("GET / HT")
+        status.reactor.pump([10.0] * 10)
+        self.assertTrue(visitor.transport.disconnecting)
