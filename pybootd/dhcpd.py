@@ -20,11 +20,12 @@ from pybootd.dhcp.facts import ALLOWED
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.preview import Difference, Known, Side, differences
 from pybootd.dhcp.protocol import Dhcp
+from pybootd.dhcp.recall import Recall
 from pybootd.dhcp.rehearsal import pools_of
 from pybootd.dhcp.settings import Settings, settings_from
 from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import EnvironmentProblem, StoreError
-from pybootd.interfaces import IAccessControl, ILeaseStore, Phase, Question, Verdict
+from pybootd.interfaces import IAccessControl, ILeaseRecords, ILeaseStore, Phase, Question, Verdict
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Lease, State
 from pybootd.leases.table import LeaseTable
@@ -70,6 +71,7 @@ class DhcpService(Service):
         self._echo: Echo | None = None
         self._commit: GroupCommit | None = None
         self._sharing: Sharing | None = None
+        self._recall: Recall | None = None
         self._transport: DhcpTransport | None = None
         self._pools: dict[int, Pool] = {}
         self._dhcp: Dhcp | None = None
@@ -165,6 +167,12 @@ class DhcpService(Service):
             exchanges=shared.exchanges,
             **self._options(),
         )
+        if ILeaseRecords.providedBy(self._store):
+            records, clock = ILeaseRecords(self._store), shared.reactor
+            self._recall = Recall(
+                records, table, self._commit, self._note, shared.machines, shared.bus, clock, time.time
+            )
+            self._recall.start()
         for neighbour in self._neighbours.values():
             neighbour.start()
         for reader in filter(None, (self._advertiser, self._echo)):
@@ -176,6 +184,12 @@ class DhcpService(Service):
         begun: Deferred[Any] = sharing.begin() if sharing is not None else succeed(None)
         begun.addCallback(lambda _: dhcp.start())
         self._tell_networks()
+
+    def _note(self, lease: Lease) -> None:
+        """A lease changed without a word from its machine."""
+        for network in self._settings.networks:
+            if network.first <= lease.address <= network.last and network.first in self._pools:
+                self._pools[network.first].note(lease)
 
     def _make_pools(self, table: LeaseTable) -> dict[int, Pool]:
         slices: tuple[range, ...] | None = () if self._store.shared else None
@@ -306,6 +320,8 @@ class DhcpService(Service):
             neighbour.stop()
         for reader in filter(None, (self._advertiser, self._echo)):
             reader.stop()
+        if self._recall is not None:
+            self._recall.stop()
         drained = self._commit.drained() if self._commit is not None else succeed(None)
         return drained.addCallback(lambda _: self._store.close())
 

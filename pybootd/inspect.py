@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 
 from pybootd.check import Kind
 from pybootd.check import check as checked
-from pybootd.errors import EnvironmentProblem
+from pybootd.errors import EnvironmentProblem, StoreInUse
 from pybootd.flags import CommandOptions, Flags, ServiceOptions
+from pybootd.interfaces import ILeaseRecords
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.loading import load
 from pybootd.machine import mac_text
@@ -25,6 +26,9 @@ from pybootd.net.interfaces import interfaces, name_servers
 from pybootd.registry import Context, provider
 from pybootd.text import printable
 from pybootd.words import mac as mac_word
+
+PATIENCE = 5.0
+"""Seconds for the running server to take a lease back."""
 
 
 class CheckOptions(ServiceOptions):
@@ -58,15 +62,24 @@ def leases(options: LeasesOptions, flags: Flags) -> int:
     config = load(flags)
     scheme = config.leases.store.partition(":")[0]
     store = provider("pybootd.leases", scheme, Context(scheme, config, {}, None, _at_once))
+    if options["release"]:
+        for lease in _release(store, options["release"]):
+            print(f"{IPv4Address(lease.address)} is given back by {mac_text(lease.key)}")
+        return 0
+    for lease in sorted(_known(store), key=lambda lease: lease.address):
+        print(json.dumps(_row(lease)) if options["json"] else _line(lease))
+    return 0
+
+
+def _known(store: Any) -> Sequence[Lease]:
+    records = ILeaseRecords(store, None)
+    if records is not None:
+        return list(records.read())
     try:
-        known = _result(store.open())
-        if options["release"]:
-            return _release(store, known, options["release"])
-        for lease in sorted(known, key=lambda lease: lease.address):
-            print(json.dumps(_row(lease)) if options["json"] else _line(lease))
+        known: Sequence[Lease] = _result(store.open())
     finally:
         _result(store.close())
-    return 0
+    return known
 
 
 def _at_once(function: Any, *arguments: Any) -> Deferred[Any]:
@@ -84,7 +97,41 @@ def _result(deferred: Deferred[Any]) -> Any:
     return found[0]
 
 
-def _release(store: Any, known: Sequence[Lease], who: str) -> int:
+def _release(store: Any, who: str) -> Sequence[Lease]:
+    """Give back what this machine has, or this address: in the store, or by way of the server that has hold of it."""
+    records = ILeaseRecords(store, None)
+    try:
+        return _release_alone(store, _result(store.open()), who)
+    except StoreInUse:
+        if records is None:
+            raise
+    finally:
+        _result(store.close())
+    return _release_beside(records, who)
+
+
+def _release_alone(store: Any, known: Sequence[Lease], who: str) -> Sequence[Lease]:
+    fitting, now = _fitting(known, who), time.time()
+    claims = [Claim(evolve(lease, state=State.RELEASED, expires=now), fresh=False) for lease in fitting]
+    _result(store.commit(claims))
+    return fitting
+
+
+def _release_beside(records: ILeaseRecords, who: str) -> Sequence[Lease]:
+    fitting = _fitting(records.read(), who)
+    records.ask_back(fitting)
+    deadline = time.monotonic() + PATIENCE
+    while left := set(fitting) & set(records.read()):
+        if time.monotonic() > deadline:
+            raise EnvironmentProblem(
+                f"the running pybootd has not taken {', '.join(str(IPv4Address(lease.address)) for lease in left)} "
+                f"back within {PATIENCE:.0f} s; its log says whether it can write"
+            )
+        time.sleep(0.1)
+    return fitting
+
+
+def _fitting(known: Sequence[Lease], who: str) -> Sequence[Lease]:
     try:
         key: bytes | None = mac_word(who)
     except ValueError:
@@ -96,12 +143,7 @@ def _release(store: Any, known: Sequence[Lease], who: str) -> int:
     ]
     if not fitting:
         raise EnvironmentProblem(f"{printable(who)} has no lease")
-    now = time.time()
-    claims = [Claim(evolve(lease, state=State.RELEASED, expires=now), fresh=False) for lease in fitting]
-    _result(store.commit(claims))
-    for lease in fitting:
-        print(f"{IPv4Address(lease.address)} is given back by {mac_text(lease.key)}")
-    return 0
+    return fitting
 
 
 def _row(lease: Lease) -> dict[str, Any]:

@@ -186,7 +186,8 @@ class ILeaseStore(Interface):
 
     def commit(claims: "Sequence[Claim]") -> "Deferred[Sequence[bool]]":
         """
-        Write the claims down, all of them in one go, in this order.
+        Write the claims down, all of them in one go, in this order.  No claims at all ask, after a failure, whether
+        it could be done again; a store that does not know says yes.
 
         @return: fires when they are durable, with one flag for each: False where a shared
             store says that the address belongs to another machine (that claim is void).
@@ -214,6 +215,34 @@ class ILeaseStore(Interface):
 
     def close() -> "Deferred[None]":
         """Let go of the store; commits under way are finished first."""
+
+
+class ILeaseRecords(Interface):
+    """
+    A lease store that commands may look into while a server has hold of it; provided beside L{ILeaseStore}.
+
+    Everything here is done at once.
+    """
+
+    def read() -> "Sequence[Lease]":
+        """
+        What is on record, the oldest first, without taking hold of the store.
+
+        @raise StoreError: it cannot be read; the message says what to do.
+        """
+
+    def ask_back(leases: "Sequence[Lease]") -> None:
+        """
+        For a command: leave word for the server that has hold of the store that these leases are to end.
+
+        @raise StoreError: it cannot be written.
+        """
+
+    def asked_back() -> "Sequence[Lease]":
+        """
+        For the server: the leases that are to end, each of them once; whose, which and until when is enough.  Called
+        often; never raises, for what is wrong with the store is said by the next C{commit}.
+        """
 
 
 class INotifier(Interface):

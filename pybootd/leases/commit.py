@@ -37,7 +37,8 @@ GROUP = 1024
 """Claims in one transaction, at most."""
 
 PAUSE = 2.0
-"""Seconds after a failure until something new may be promised, which tries the store again."""
+"""Seconds after a failure until the store is tried again, with nothing to write; when that succeeds, something new may
+be promised."""
 
 
 class GroupCommit:
@@ -59,7 +60,9 @@ class GroupCommit:
         self.failed = ""
         """Why the store could not be written the last time; empty while all is well."""
         self.failing = False
-        """Whether that was just now: promising anything before the next attempt would be in vain."""
+        """Whether the last attempt failed: promising anything before one succeeds would be in vain."""
+        self._trying = False
+        self._ending = False
         self._drained: list[Deferred[None]] = []
 
     def submit(self, claim: Claim, done: Done) -> None:
@@ -71,8 +74,9 @@ class GroupCommit:
         self._schedule()
 
     def drained(self) -> Deferred[None]:
-        """Fires when nothing waits and nothing is being written."""
+        """The end is near: fires when nothing waits and nothing is being written."""
         drained: Deferred[None] = Deferred()
+        self._ending = True
         self._drained.append(drained)
         if not self._busy:
             self._next()
@@ -108,9 +112,8 @@ class GroupCommit:
                 self.log.error("no lease can be given: {reason}", reason=reason)
             else:
                 self.log.failure("no lease can be given", failure)
-        if not self.failing:
-            self.failing = True
-            self._call_later(PAUSE, self._hope)
+        self.failing = True
+        self._try_later()
         for _, done in group:
             self._tell(done, Outcome.FAILED)
 
@@ -120,7 +123,26 @@ class GroupCommit:
         except Exception:
             self.log.failure("after a claim was {outcome}", outcome=outcome.value)
 
-    def _hope(self) -> None:
+    def _try_later(self) -> None:
+        if not self._trying and not self._ending:
+            self._trying = True
+            self._call_later(PAUSE, self._try)
+
+    def _try(self) -> None:
+        """Nobody is promised anything while the store fails, so nobody's claim would show that it works again."""
+        self._trying = False
+        if not self.failing or self._ending:
+            return
+        if self._busy:
+            self._try_later()
+            return
+        self._busy = True
+        tried: Deferred[Sequence[bool]] = maybeDeferred(self._store.commit, ())
+        tried.addCallbacks(self._works, lambda _: self._try_later())
+        tried.addCallback(lambda _: self._next())
+
+    def _works(self, _: object) -> None:
+        # that it works again is said when something was written
         self.failing = False
 
     def _next(self) -> None:

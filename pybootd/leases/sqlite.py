@@ -26,8 +26,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybootd.errors import StoreError, StoreInUse
-from pybootd.interfaces import ILeaseStore
-from pybootd.leases.lease import Allotment, Claim, Lease
+from pybootd.interfaces import ILeaseRecords, ILeaseStore
+from pybootd.leases.lease import Allotment, Claim, Lease, State
 from pybootd.leases.record import readable, row_of
 
 VERSION = 1
@@ -54,6 +54,9 @@ CREATE TABLE IF NOT EXISTS leases (
     expires REAL NOT NULL, uuid BLOB NOT NULL, hostname BLOB NOT NULL
 )
 """
+ASKED = """
+CREATE TABLE IF NOT EXISTS asked_back (number INTEGER PRIMARY KEY, address INTEGER, machine BLOB, expires REAL)
+"""
 INSERT = "INSERT INTO leases (address, machine, state, expires, uuid, hostname) VALUES (?, ?, ?, ?, ?, ?)"
 SELECT = """
 SELECT address, machine, state, expires, uuid, hostname FROM leases
@@ -61,10 +64,13 @@ WHERE number IN (SELECT max(number) FROM leases GROUP BY address) ORDER BY numbe
 """
 DROP = "DELETE FROM leases WHERE number NOT IN (SELECT max(number) FROM leases GROUP BY address)"
 
+TRIAL = [(0, b"", 0, 0.0, b"", bytes(64))] * 16
+"""Rows that are written and dropped again at once, to see whether that is possible."""
+
 InThread = Callable[..., "Deferred[Any]"]
 
 
-@implementer(ILeaseStore)
+@implementer(ILeaseStore, ILeaseRecords)
 class SqliteStore:
     """One file, one server."""
 
@@ -77,7 +83,9 @@ class SqliteStore:
         self.path = path
         self._in_thread = in_thread
         self._database: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._files: Sequence[tuple[int, int]] = ()
+        self._ends: Sequence[str] = ("",)
+        self._version: object = None
         self._lock: int | None = None
         self._sync = 0.0
         self._rows = 0
@@ -90,11 +98,6 @@ class SqliteStore:
         return opened
 
     def read(self) -> Sequence[Lease]:
-        """
-        What is on record, without taking hold of the file: another server may use it.
-
-        @raise StoreError: it cannot be read.
-        """
         try:
             self.path.stat()
             database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)
@@ -104,6 +107,35 @@ class SqliteStore:
                 database.close()
         except (sqlite3.Error, OSError) as error:
             raise self._explained(error) from error
+
+    def ask_back(self, leases: Sequence[Lease]) -> None:
+        rows = [(lease.address, lease.key, lease.expires) for lease in leases]
+        try:
+            database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY)
+            try:
+                database.execute("PRAGMA wal_autocheckpoint = 0")  # that is the server's
+                with database:
+                    database.executemany("INSERT INTO asked_back (address, machine, expires) VALUES (?, ?, ?)", rows)
+            finally:
+                database.close()
+        except (sqlite3.Error, OSError) as error:
+            raise self._explained(error) from error
+
+    def asked_back(self) -> Sequence[Lease]:
+        database = self._database
+        if database is None or not (self._writing is None or self._writing.called):
+            return ()
+        with suppress(sqlite3.Error):
+            (version,) = database.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                rows = database.execute("SELECT address, machine, expires FROM asked_back").fetchall()
+                if rows:
+                    database.execute("DELETE FROM asked_back")
+                self._version = version
+                bound = int(State.BOUND)
+                asked = ((address, machine, bound, expires, b"", b"") for address, machine, expires in rows)
+                return tuple(readable(asked, self.path))
+        return ()
 
     def commit(self, claims: Sequence[Claim]) -> Deferred[Sequence[bool]]:
         if self._sync > SLOW or self._rows > self._enough:
@@ -152,14 +184,16 @@ class SqliteStore:
         self._take()
         database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=BUSY)
         self._database = database
-        for setting in SETTINGS:
-            database.execute(setting)
+        modes = [database.execute(setting).fetchone() for setting in SETTINGS]
+        # where memory cannot be shared (some network file systems) SQLite stays with its older journal
+        self._ends = ("", "-wal") if modes[0] == ("wal",) else ("",)
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise StoreError(
                 f"{self.path}: written by a newer pybootd (format {version}); use that one, or another file"
             )
         database.execute(SCHEMA)
+        database.execute(ASKED)
         begin = time.monotonic()
         database.execute(f"PRAGMA user_version = {VERSION}")
         self._sync = time.monotonic() - begin
@@ -167,7 +201,8 @@ class SqliteStore:
         (self._rows,) = database.execute("SELECT count(*) FROM leases").fetchone()
         self._enough = 2 * len(leases) + GROWN
         if self._rows > 2 * len(leases) + 1000:
-            self._compact(database)
+            self._tidy(database)
+        self._files = self._identities()
         return leases
 
     def _take(self) -> None:
@@ -180,11 +215,20 @@ class SqliteStore:
                 f"{self.path}: another pybootd uses this lease file; stop it, or name another file"
             ) from None
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._file = self._identity()
 
-    def _identity(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_dev, status.st_ino
+    def _identities(self) -> Sequence[tuple[int, int]]:
+        """Which files these are: the database and its log, which holds what was written last."""
+        statuses = [Path(f"{self.path}{end}").stat() for end in self._ends]
+        return [(status.st_dev, status.st_ino) for status in statuses]
+
+    def _check_files(self) -> None:
+        """A file without a name is written to without complaint, and lost with the process."""
+        try:
+            if self._identities() == self._files:
+                return
+        except FileNotFoundError as missing:
+            raise StoreError(f"{missing.filename}: was removed or moved away; {PUT_BACK}") from None
+        raise StoreError(f"{self.path}: is not the file that was opened; {PUT_BACK}")
 
     def _compact(self, database: sqlite3.Connection) -> None:
         database.execute(DROP)
@@ -196,13 +240,15 @@ class SqliteStore:
         database = self._database
         if database is None:
             raise StoreError(f"{self.path}: is closed")
-        if self._identity() != self._file:
-            raise StoreError(f"{self.path}: is not the file that was opened; start pybootd anew")
+        self._check_files()
         grown = self._rows > self._enough
         begin = time.monotonic()
         try:
             database.execute("BEGIN IMMEDIATE")
-            database.executemany(INSERT, [row_of(claim.lease) for claim in claims])
+            if claims:
+                database.executemany(INSERT, [row_of(claim.lease) for claim in claims])
+            else:
+                self._rehearse(database)
             database.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -215,10 +261,16 @@ class SqliteStore:
             self._tidy(database)
         return [True] * len(claims)
 
+    def _rehearse(self, database: sqlite3.Connection) -> None:
+        """Whether there is room, and everything else that writing needs."""
+        (last,) = database.execute("SELECT ifnull(max(number), 0) FROM leases").fetchone()
+        database.executemany(INSERT, TRIAL)
+        database.execute("DELETE FROM leases WHERE number > ?", (last,))
+
     def _tidy(self, database: sqlite3.Connection) -> None:
         try:
             self._compact(database)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:  # no room, for example; not: damaged
             self._enough += GROWN
             self.log.warn("{path}: cannot drop outdated records: {error}", path=self.path, error=error)
 
@@ -234,6 +286,7 @@ class SqliteStore:
         return StoreError(f"{self.path}: {text}{advice.format(user=_user())}")
 
 
+PUT_BACK = "put it back, or start pybootd anew with the file that is there then: it knows no other leases"
 WRITABLE = "; the file and its directory must be writable for the daemon's user, {user}"
 DAMAGED = "; put a copy in its place, or move it away: then machines get new addresses"
 ADVICE = (

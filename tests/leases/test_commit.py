@@ -120,14 +120,53 @@ class CommitTests(SynchronousTestCase):
         self.assertEqual(self.commit.failed, "")
 
     def test_failing(self) -> None:
-        """For a short while after a failure nothing new should be promised; then it is worth an attempt."""
+        """After a failure nothing new should be promised until the store, tried now and then, could write again."""
         self.submit(1)
         self.turn()
         self.store.broken(StoreError("disk full"))
         self.assertTrue(self.commit.failing)
         self.assertEqual(self.commit.failed, "disk full")
         self.clock.advance(PAUSE)
+        self.assertEqual(self.sizes(), [1, 0])
+        self.store.broken(StoreError("disk full"))
+        self.assertTrue(self.commit.failing)
+        self.clock.advance(PAUSE)
+        self.store.written()
         self.assertFalse(self.commit.failing)
+        self.clock.advance(2 * PAUSE)
+        self.assertEqual(self.sizes(), [1, 0, 0])
+        self.assertEqual(self.logged(), ["error"])
+
+    def test_trial_among_claims(self) -> None:
+        """A trial and a group are never under way together, and a group that succeeds is trial enough."""
+        self.submit(1)
+        self.turn()
+        self.store.broken(StoreError("disk full"))
+        self.submit(2)
+        self.turn()
+        self.clock.advance(PAUSE)
+        self.assertEqual(self.sizes(), [1, 1])
+        self.store.broken(StoreError("disk full"))
+        self.clock.advance(PAUSE)
+        self.submit(3)
+        self.turn()
+        self.assertEqual(self.sizes(), [1, 1, 0])
+        self.store.broken(StoreError("disk full"))
+        self.turn()
+        self.store.written()
+        self.assertFalse(self.commit.failing)
+        self.clock.advance(2 * PAUSE)
+        self.assertEqual(self.sizes(), [1, 1, 0, 1])
+        self.assertEqual(self.logged(), ["error", "info"])
+
+    def test_no_trial_at_the_end(self) -> None:
+        """A store that is about to be closed is not tried any more."""
+        self.submit(1)
+        self.turn()
+        self.store.broken(StoreError("disk full"))
+        self.successResultOf(self.commit.drained())
+        self.clock.advance(2 * PAUSE)
+        self.assertEqual(self.sizes(), [1])
 
     def test_broken_store(self) -> None:
         """A store with a mistake in it is a failure like any other, with its traceback."""

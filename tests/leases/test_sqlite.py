@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from pybootd.errors import EnvironmentProblem, StoreError, StoreInUse
-from pybootd.interfaces import ILeaseStore
+from pybootd.interfaces import ILeaseRecords, ILeaseStore
 from pybootd.leases import sqlite
 from pybootd.leases.lease import Lease
 from pybootd.leases.sqlite import SqliteStore
@@ -230,11 +231,33 @@ class FailureTests(SqliteTestCase):
     def test_moved_away(self) -> None:
         """A file that was moved or deleted under the server is not written on, as if nothing had happened."""
         self.open()
-        self.path.rename(self.directory / "old")
-        self.failureResultOf(self.store.commit(fresh(bound(0, 1))), StoreError)
-        self.path.write_bytes(b"")
-        error = self.failureResultOf(self.store.commit(fresh(bound(0, 1))), StoreError).value
-        self.assertIn("is not the file that was opened", str(error))
+        for path in (self.path, Path(f"{self.path}-wal")):
+            aside = path.rename(self.directory / "old")
+            error = self.failureResultOf(self.store.commit(fresh(bound(0, 1))), StoreError).value
+            self.assertIn(f"{path}: was removed or moved away; put it back", str(error))
+            path.write_bytes(b"")
+            error = self.failureResultOf(self.store.commit(fresh(bound(0, 1))), StoreError).value
+            self.assertIn("is not the file that was opened; put it back", str(error))
+            aside.rename(path)
+            self.write(bound(0, 1))
+        self.assertEqual(self.open(), (bound(0, 1),))
+
+    def test_trial(self) -> None:
+        """A commit of nothing says whether something could be written, and leaves nothing behind."""
+        self.open()
+        self.write(bound(0, 1))
+        self.assertEqual(self.successResultOf(self.store.commit(())), [])
+        self.assertEqual(self.rows(), 1)
+        self.assertEqual(self.open(), (bound(0, 1),))
+
+    def test_trial_fails(self) -> None:
+        """Where nothing can be written, that fails too."""
+        self.open()
+        database = self.store._database
+        assert database is not None
+        database.execute("PRAGMA query_only = ON")
+        error = self.failureResultOf(self.store.commit(()), StoreError).value
+        self.assertIn("must be writable for the daemon's user", str(error))
 
     def test_held_by_another_program(self) -> None:
         """Another program that writes to the file holds it up for a moment, and is named as the reason."""
@@ -287,7 +310,7 @@ class ThreadTests(SqliteTestCase):
         self.path.unlink()
         written = self.store.commit(fresh(bound(1, 2)))
         self.threads.run()
-        self.assertIn("No such file", str(self.failureResultOf(written, StoreError).value))
+        self.assertIn("was removed", str(self.failureResultOf(written, StoreError).value))
 
     def test_closed_meanwhile(self) -> None:
         """Closing waits for the thread."""
@@ -301,6 +324,62 @@ class ThreadTests(SqliteTestCase):
         self.assertEqual(self.open(), (bound(0, 1),))
 
 
+class AskedBackTests(SqliteTestCase):
+    """A command asks the server that has hold of the file to end leases."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.command = SqliteStore(self.path, at_once)
+
+    def test_interface(self) -> None:
+        """Commands may look into this store."""
+        verifyObject(ILeaseRecords, self.store)
+
+    def asked(self) -> list[tuple[int, bytes, float]]:
+        """What the server learns when it looks."""
+        return [(lease.address, lease.key, lease.expires) for lease in self.store.asked_back()]
+
+    def test_asked(self) -> None:
+        """The server learns of each lease once; the records are as they were until it has ended them."""
+        self.open()
+        leases = (bound(0, 1, 5.5), bound(1, 2, float("inf")))
+        self.write(*leases)
+        self.assertEqual(self.asked(), [])
+        self.command.ask_back(leases)
+        self.assertEqual(self.asked(), [(lease.address, lease.key, lease.expires) for lease in leases])
+        self.assertEqual(self.asked(), [])
+        self.assertEqual(self.command.read(), leases)
+        self.command.ask_back(leases[:1])
+        self.assertEqual(len(self.asked()), 1)
+
+    def test_restart(self) -> None:
+        """What was asked just before the server ended is not forgotten."""
+        self.open()
+        self.command.ask_back([bound(0, 1)])
+        self.open()
+        self.assertEqual(len(self.asked()), 1)
+
+    def test_not_while_writing(self) -> None:
+        """While a thread writes, the file is left alone."""
+        threads = Threads()
+        self.patch(sqlite, "SLOW", 0.0)
+        self.store = SqliteStore(self.path, threads)
+        self.successResultOf(self.store.open())
+        self.command.ask_back([bound(0, 1)])
+        written = self.store.commit(fresh(bound(1, 2)))
+        self.assertEqual(self.asked(), [])
+        threads.run()
+        self.successResultOf(written)
+        self.assertEqual(len(self.asked()), 1)
+
+    def test_nobody(self) -> None:
+        """A store that is not open has nothing to say, and without a file nothing can be asked."""
+        self.assertEqual(self.asked(), [])
+        with self.assertRaises(StoreError):
+            self.command.ask_back([bound(0, 1)])
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+
 class CompactionTests(SqliteTestCase):
     """The file does not grow for ever."""
 
@@ -311,6 +390,21 @@ class CompactionTests(SqliteTestCase):
         leases = self.open()
         self.assertEqual((leases, self.rows()), ((bound(0, 1, 1199.0),), 1))
         self.assertEqual(self.open(), leases)
+
+    def test_no_room(self) -> None:
+        """Where there is no room to drop them in, the server starts all the same, and says so."""
+        self.open()
+        self.write(*(bound(0, 1, float(again)) for again in range(1200)))
+
+        def full(store: SqliteStore, database: sqlite3.Connection) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        self.patch(SqliteStore, "_compact", full)
+        events: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
+        self.assertEqual(self.open(), (bound(0, 1, 1199.0),))
+        self.assertEqual([event["log_level"].name for event in events], ["warn"])
 
     def test_while_running(self) -> None:
         """And while the server runs, in a thread."""
