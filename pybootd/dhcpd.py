@@ -140,6 +140,8 @@ class DhcpService(Service):
                 self.log.failure("no machine gets an address", failure)
 
     def _serve(self, leases: Sequence[Lease]) -> None:
+        if not self.running:
+            return  # a store at the other end of a network may be reached too late
         shared, config = self._shared, self._config
         table = shared.table = LeaseTable(leases, config.limits.offers)
         self._remember(leases)

@@ -63,5 +63,9 @@ class StoreError(PybootdError):
     """The lease store cannot keep a promise now (disk full, database gone): no ACK may leave."""
 
 
+class StoreAway(StoreError):
+    """A store at the other end of a network cannot be reached; it says so in the log by itself, once."""
+
+
 class StoreInUse(StoreError, EnvironmentProblem):
     """Another pybootd holds this lease store."""

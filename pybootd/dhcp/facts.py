@@ -51,6 +51,9 @@ class Facts:
     writable: bool = True
     """Whether the lease store can be written; without it nothing is promised beyond what it holds."""
 
+    complete: bool = True
+    """Whether it is known what the servers know that share the lease store; else nobody is told that it is wrong."""
+
     attempt: int = 0
     """How many forms of answer this client, or its like, has ignored."""
 

@@ -83,6 +83,13 @@ def spoken_of(request: Request) -> int:
     return request.ciaddr or request.requested
 
 
+def takes_ours(request: Request, settings: Settings, network: Network) -> bool:
+    """Whether a REQUEST that takes an offer (SELECTING) takes one of this server's, not another's."""
+    relay = request.relay
+    ours = {one.server for one in settings.networks}
+    return request.server in ours | {relay.server if relay is not None and relay.server else network.server}
+
+
 # who is not served at all
 
 
@@ -171,8 +178,7 @@ def _propose(situation: Situation, type: MessageType) -> Decision:
 def _selecting(situation: Situation) -> Decision:
     """RFC 2131 4.3.2, SELECTING: it answers an OFFER, ours or another server's."""
     request = situation.request
-    ours = {network.server for network in situation.settings.networks} | {situation.server}
-    if request.server not in ours:
+    if not takes_ours(request, situation.settings, situation.network):
         return situation.silent(f"it chose another server, {dotted(request.server)}", release=True)
     return _grant(situation, may_be_new=True)
 
@@ -206,6 +212,9 @@ def _grant(situation: Situation, may_be_new: bool = False) -> Decision:
 
 def _deny(situation: Situation, reason: str, certain: bool = False) -> Decision:
     """A NAK, so that the client begins anew at once (RFC 2131 4.3.2)."""
+    if not situation.facts.complete:
+        origin = situation.settings.origin("leases", "store")
+        return situation.silent(f"{reason}, unless another server knows better, and the store cannot be asked", origin)
     if not situation.settings.authoritative and not certain:
         origin = situation.settings.origin("bootpd", "authoritative")
         return situation.silent(f"{reason}, and this server is not authoritative", origin)

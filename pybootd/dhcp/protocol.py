@@ -25,7 +25,7 @@ from pybootd.dhcp.facts import ALLOWED, Facts
 from pybootd.dhcp.gate import Gate
 from pybootd.dhcp.history import History
 from pybootd.dhcp.packet import decode, encode
-from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of
+from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of, takes_ours
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.quirks import forms, quirk_of
 from pybootd.dhcp.request import Kind, Request
@@ -251,19 +251,32 @@ class Dhcp:
             return
         network = network_of(request, self.settings)
         machine.boot_file = verdict.boot_file or machine.boot_file
-        if self._sharing is not None and network is not None and verdict.allowed and self._stranger(key, network):
-            self._sharing.look(key, partial(self._looked, request, machine, verdict, network))
+        if self._sharing is not None and network is not None and verdict.allowed and self._stranger(request, network):
+            self._sharing.look(key, partial(self._looked, request, machine, verdict, self.settings))
         else:
             self._decide(request, machine, self._facts(request, machine, verdict, network), network)
 
-    def _stranger(self, key: bytes, network: Network) -> bool:
-        """Whether nothing is known of the machine here, in this network."""
-        return self.table.of(key, network.first, network.last) is None and not self.table.offered(key, self._time())
+    def _stranger(self, request: Request, network: Network) -> bool:
+        """
+        Whether another server may know more of the machine: here, in this network, it has no address just now, or
+        another one than it speaks of.
+        """
+        now, key, spoken = self._time(), key_of(request), spoken_of(request)
+        if request.kind is Kind.SELECTING and not takes_ours(request, self.settings, network):
+            return False  # it takes another server's offer, which is none of this one's business
+        lease, offered = self.table.of(key, network.first, network.last), self.table.offered(key, now)
+        holds = lease is not None and lease.state is State.BOUND and lease.expires > now
+        addresses = {offered, lease.address if lease is not None and holds else 0} - {0}
+        return not addresses or (spoken > 0 and spoken not in addresses)
 
-    def _looked(self, request: Request, machine: Machine, verdict: Verdict, network: Network, known: bool) -> None:
+    def _looked(self, request: Request, machine: Machine, verdict: Verdict, before: Settings, known: bool) -> None:
         """The store was asked about the machine; without its word nothing can be promised to it."""
+        if self.settings is not before:
+            self._admit(request, machine)  # other settings hold by now
+            return
+        network = network_of(request, self.settings)
         facts = self._facts(request, machine, verdict, network)
-        facts.writable = facts.writable and known
+        facts.writable, facts.complete = facts.writable and known, known
         self._decide(request, machine, facts, network)
 
     def _decide(self, request: Request, machine: Machine, facts: Facts, network: Network | None) -> None:
@@ -271,9 +284,7 @@ class Dhcp:
         decision = decide(request, self.settings, facts, traced=self._traced)
         if decision.wants_address and network is not None and network.first in self._vacancies:
             vacancies = self._vacancies[network.first]
-            found = vacancies.take(request.requested)
-            if self._sharing is not None:
-                self._sharing.replenish(vacancies.pool)
+            found = self._take(vacancies, request.requested)
             if isinstance(found, Deferred):
                 self._searching[key] = request
                 found.addCallback(self._found, key, machine, facts, network, vacancies)
@@ -283,6 +294,21 @@ class Dhcp:
                 facts.candidate = found
                 decision = decide(request, self.settings, facts, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
+
+    def _take(self, vacancies: Vacancies, wish: int = 0) -> int | Deferred[int]:
+        """An address for a new machine, 0 where there is none; of a shared store more may be had."""
+        found = vacancies.take(wish)
+        if self._sharing is None:
+            return found
+        self._sharing.replenish(vacancies.pool)
+        if isinstance(found, Deferred):
+            return found.addCallback(self._or_more, vacancies)
+        return self._or_more(found, vacancies)
+
+    def _or_more(self, found: int, vacancies: Vacancies) -> int | Deferred[int]:
+        """What was found; else, when this server has got more of the pool, an address of that."""
+        more = self._sharing.more(vacancies.pool) if self._sharing is not None and not found else None
+        return found if more is None else more.addCallback(lambda brought: self._take(vacancies) if brought else 0)
 
     def _found(
         self, address: int, key: bytes, machine: Machine, before: Facts, network: Network, vacancies: Vacancies
@@ -294,6 +320,7 @@ class Dhcp:
             return
         facts = self._facts(request, machine, before.verdict, network, before.attempt)
         facts.candidate = address
+        facts.writable = facts.writable and (address > 0 or self._sharing is None or not self._sharing.away)
         self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=self._traced), network)
 
     def _facts(
@@ -426,6 +453,8 @@ class Dhcp:
             # another server has given the address away, so what was known of it here is outdated
             self.table.withdraw(key_of(request))
             self.table.forget(address)
+            if claim.fresh and self._sharing is not None and network.first in self._vacancies:
+                self._sharing.doubt(self._vacancies[network.first].pool)
             taken = facts.taken | {address}
             facts = evolve(facts, lease=None, offered=0, candidate=0, owner=OTHER, taken=taken)
         else:

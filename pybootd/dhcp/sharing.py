@@ -46,6 +46,9 @@ class Sharing:
         self._seconds = seconds
         self._asked: dict[bytes, Then] = {}
         self._next: dict[Pool, float] = {}
+        self._waiting: dict[Pool, list[Deferred[bool]]] = {}
+        self.away = False
+        """Whether the store could not be asked the last time."""
 
     def begin(self) -> Deferred[Any]:
         """Take a slice of each pool."""
@@ -68,10 +71,19 @@ class Sharing:
         self._asked[key] = then
         if not waits:
             found: Deferred[Any] = maybeDeferred(self._store.find, key)
-            found.addCallback(self.learn)
-            found.addCallbacks(lambda _: True, self._failed)
+            found.addCallback(self._told, key)
+            found.addCallbacks(self._heard, self._failed)
             found.addCallback(lambda known: self._asked.pop(key)(known))
             found.addErrback(lambda failure: self.log.failure("cannot answer {key}", failure, key=key.hex(":")))
+
+    def _told(self, leases: Iterable[Lease], key: bytes) -> None:
+        """All that the store knows of a machine: what it had here beside that is another's by now."""
+        known = tuple(leases)
+        addresses = {lease.address for lease in known}
+        for lease in self._table.all_of(key):
+            if lease.address not in addresses:
+                self._table.forget(lease.address)
+        self.learn(known)
 
     def learn(self, leases: Iterable[Lease]) -> None:
         """The store knows these; what this server wrote down later counts more."""
@@ -88,6 +100,26 @@ class Sharing:
         if pool.unseen < enough and self._next.get(pool, 0.0) <= self._seconds():
             self._fetch(pool)
 
+    def more(self, pool: Pool) -> Deferred[bool] | None:
+        """
+        There is no address left here: fires when there is more, or with False when there is not.
+
+        @return: None where there was nothing to be had a moment ago, or too many wait.
+        """
+        waiting = self._waiting.setdefault(pool, [])
+        if inf > self._next.get(pool, 0.0) > self._seconds() or len(waiting) >= ASKED:
+            return None
+        more: Deferred[bool] = Deferred()
+        waiting.append(more)
+        if self._next.get(pool, 0.0) < inf:
+            self._fetch(pool)
+        return more
+
+    def doubt(self, pool: Pool) -> None:
+        """An address of this server's own slices was another's: what does it still hold?"""
+        if self._next.get(pool, 0.0) <= self._seconds():
+            self._fetch(pool).addCallback(lambda _: self._next.update({pool: self._seconds() + PAUSE}))
+
     def _fetch(self, pool: Pool) -> Deferred[Any]:
         self._next[pool] = inf
         reserved: Deferred[Any] = maybeDeferred(self._store.reserve, pool.first, pool.last - pool.first + 1)
@@ -100,12 +132,20 @@ class Sharing:
         before = pool.unseen
         pool.allot(allotment.slices)
         self.learn(allotment.leases)
+        self._heard(None)
         return pool.unseen > before
 
     def _fetched(self, more: bool, pool: Pool) -> None:
         self._next[pool] = self._seconds() + (0 if more else PAUSE)
+        for waiting in self._waiting.pop(pool, ()):
+            waiting.callback(more)
+
+    def _heard(self, _: object) -> bool:
+        self.away = False
+        return True
 
     def _failed(self, failure: Failure) -> bool:
         if not failure.check(StoreError):
             self.log.failure("the lease store {name} failed", failure, name=self._store.name)
+        self.away = True
         return False

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybootd.errors import StoreError
+from pybootd.errors import StoreAway, StoreError
 from pybootd.interfaces import ILeaseStore
 from pybootd.leases.lease import Claim
 from pybootd.plain import plain
@@ -57,6 +57,7 @@ class GroupCommit:
         self._call_later = call_later
         self._waiting: list[tuple[Claim, Done]] = []
         self._busy = False
+        self._said = False
         self.failed = ""
         """Why the store could not be written the last time; empty while all is well."""
         self.failing = False
@@ -100,7 +101,9 @@ class GroupCommit:
             raise StoreError(f"{self._store.name} answered {len(flags)} of {len(group)} claims")
         if self.failed:
             self.failed, self.failing = "", False
-            self.log.info("the lease store works again")
+            if self._said:
+                self.log.info("the lease store works again")
+            self._said = False
         for (_, done), flag in zip(group, flags, strict=True):
             self._tell(done, Outcome.DURABLE if flag else Outcome.VOID)
 
@@ -108,7 +111,10 @@ class GroupCommit:
         reason = failure.getErrorMessage() or repr(failure.value)
         if reason != self.failed:
             self.failed = reason
-            if failure.check(StoreError):
+            self._said = not failure.check(StoreAway)
+            if not self._said:
+                pass  # the store has said so itself
+            elif failure.check(StoreError):
                 self.log.error("no lease can be given: {reason}", reason=reason)
             else:
                 self.log.failure("no lease can be given", failure)

@@ -30,7 +30,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybootd.errors import StoreError
+from pybootd.errors import StoreAway, StoreError
 from pybootd.interfaces import ILeaseStore
 from pybootd.leases.lease import Allotment, Claim, Lease, slice_size
 from pybootd.leases.record import readable, row_of
@@ -38,11 +38,14 @@ from pybootd.leases.record import readable, row_of
 HELD = 60.0
 """Seconds for which a slice is held without a sign of life."""
 
-ANSWER = 10.0
+ANSWER = 5.0
 """Seconds after which a database that does not answer counts as lost."""
 
 CONNECT = 5
 """Seconds for an attempt to connect."""
+
+REASONS = 8
+"""So many different things that are wrong with the database are told until it works again."""
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before each attempt to connect again; the last repeats."""
@@ -50,8 +53,8 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 SCHEMA_LOCK, SLICE_LOCK = 0x7079626F01, 0x7079626F02
 """Advisory locks, for servers that start, or take a slice, at once."""
 
-SESSION = """
-SET statement_timeout = 10000;
+SESSION = f"""
+SET statement_timeout = {ANSWER * 1000:.0f};
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 TABLES = """
@@ -256,6 +259,8 @@ class PostgresqlStore:
         self._clock = clock
         self._turn = DeferredLock()
         self._lost = "it is not open"
+        """Why nothing can be asked; empty while all is well."""
+        self._told: set[str] = set()
         self._closed = False
         self._pause: Deferred[None] | None = None
         self._sign: IDelayedCall | None = None
@@ -272,7 +277,7 @@ class PostgresqlStore:
 
     def find(self, key: bytes) -> Deferred[Sequence[Lease]]:
         if self._lost:
-            return fail(StoreError(self._lost))
+            return fail(StoreAway(self._lost))
         found: Deferred[Sequence[Lease]] = Deferred()
         idle = not self._wanted
         self._wanted.setdefault(key, []).append(found)
@@ -290,7 +295,7 @@ class PostgresqlStore:
             self._pause.cancel()
         if self._sign is not None and self._sign.active():
             self._sign.cancel()
-        return self._turn.run(self._in_thread, self._session.leave)
+        return self._turn.run(self._guarded, self._session.leave)
 
     def _opened(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         self._breathe()
@@ -313,12 +318,12 @@ class PostgresqlStore:
     def _ask(self, function: Callable[..., Any], *values: Any) -> Deferred[Any]:
         """Let the session do something when it is its turn; there is no waiting for a lost connection."""
         if self._lost:
-            return fail(StoreError(self._lost))
+            return fail(StoreAway(self._lost))
         return self._turn.run(self._answer, function, *values)
 
     def _answer(self, function: Callable[..., Any], *values: Any) -> Deferred[Any]:
         if self._lost:
-            return fail(StoreError(self._lost))
+            return fail(StoreAway(self._lost))
         return self._guarded(function, *values).addErrback(self._lose)
 
     def _guarded(self, function: Callable[..., Any], *values: Any) -> Deferred[Any]:
@@ -339,12 +344,16 @@ class PostgresqlStore:
         failure.trap(psycopg.Error)
         problem = self._tell(failure.value)
         if self._clock is not None and not self._closed:
-            self._turn.run(self._reach, self._session.connect).addErrback(lambda failure: failure.trap(CancelledError))
+            self._turn.run(self._reach, self._session.connect).addErrback(_in_vain)
         raise problem
 
     @inlineCallbacks
     def _reach(self, function: Callable[[], Any]) -> Generator[Deferred[Any], Any, Any]:
-        """Connect, however long it takes."""
+        """
+        Connect, however long it takes.
+
+        @raise StoreError: (as a Failure) it was closed meanwhile, or there is one attempt only.
+        """
         result: Any = None
         for pause in chain(PAUSES, repeat(PAUSES[-1])):
             try:
@@ -352,27 +361,35 @@ class PostgresqlStore:
                 break
             except psycopg.Error as error:
                 problem = self._tell(error)
-                if self._clock is None:
+                if self._clock is None or self._closed:
                     raise problem from None
                 self._pause = deferLater(self._clock, pause)
                 yield self._pause
         self._lost = ""
+        self._told.clear()
         self.log.info("connected to {place}", place=self._place)
         return result
 
     def _tell(self, error: BaseException | None) -> StoreError:
-        """What is wrong with the database, for those who ask now, and once for the log."""
-        problem = f"{self._place}: {' '.join(str(error).split())}"
-        if problem != self._lost:
-            self._lost = problem
-            self.log.error("{problem}; it is tried again until it works", problem=problem)
-        return StoreError(problem)
+        """What is wrong with the database, for those who ask now, and once for the log; what comes on top is a note."""
+        problem = self._lost = f"{self._place}: {' '.join(str(error).split())}"
+        if not self._told and not self._closed:
+            self.log.error("{problem}; no new lease can be given, it is tried again until it works", problem=problem)
+        elif problem not in self._told and len(self._told) < REASONS:
+            self.log.info("{problem}", problem=problem)
+        self._told.add(problem)
+        return StoreAway(problem)
 
     def _breathe(self) -> None:
         """Now and then a sign of life."""
         if self._clock is not None and not self._closed:
             self._ask(self._session.alive).addErrback(lambda failure: failure.trap(StoreError))
             self._sign = self._clock.callLater(HELD / 4, self._breathe)
+
+
+def _in_vain(failure: Failure) -> None:
+    """Nobody waits for the connection any more."""
+    failure.trap(CancelledError, StoreError)
 
 
 def place_of(url: str) -> str:

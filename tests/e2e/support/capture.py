@@ -7,20 +7,18 @@ whatever a raw socket wrote into them.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import struct
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from attrs import frozen
 
-from tests.e2e.support.lab import Namespace, run
+from tests.e2e.support.lab import Namespace, run, within
 
-CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_AUXDATA = 263, 8
 SO_RCVBUFFORCE = 33
@@ -68,7 +66,7 @@ class Recorder:
 
     def __init__(self, namespace: Namespace, interface: str, file: Path) -> None:
         self.file = file
-        self._socket = _inside(namespace, interface)
+        self._socket = within(namespace, partial(_packets, interface))
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._record, daemon=True)
         self._thread.start()
@@ -129,26 +127,14 @@ class Recorder:
                 file.write(struct.pack("<IIII", int(now), int(now % 1 * 1e6), len(frame), len(frame)) + frame)
 
 
-def _inside(namespace: Namespace, interface: str) -> socket.socket:
-    """A packet socket in another namespace: a thread enters it, and ends."""
-    sockets: list[socket.socket] = []
-
-    def enter() -> None:
-        with Path("/run/netns", namespace.name).open() as file:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.setns(file.fileno(), CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        raw.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
-        raw.bind((interface, ETH_P_ALL))
-        raw.settimeout(0.1)
-        sockets.append(raw)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    return sockets[0]
+def _packets(interface: str) -> socket.socket:
+    """A packet socket that sees all that an interface carries."""
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    raw.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+    raw.bind((interface, ETH_P_ALL))
+    raw.settimeout(0.1)
+    return raw
 
 
 def _unfinished(ancillary: Sequence[tuple[int, int, bytes]]) -> bool:

@@ -8,19 +8,24 @@ that was killed is tidied up by the next one.  Nothing leaves the namespaces: th
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
 import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from tests.e2e.support.program import Program, Unexpected
 
 PREFIX = "pbt"
 NAMESPACES = Path("/run/netns")
+CLONE_NEWNET = 0x40000000
+T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
@@ -124,6 +129,33 @@ class Namespace:
         while self._programs:
             self._programs.pop().stop(5)
         _remove(self.name)
+
+
+def within(namespace: Namespace, opens: Callable[[], T]) -> T:
+    """
+    Open something in another namespace, where it stays: a thread enters it, and ends.
+
+    @raise OSError: it cannot be opened there.
+    """
+    opened: list[T] = []
+    failed: list[OSError] = []
+
+    def enter() -> None:
+        try:
+            with (NAMESPACES / namespace.name).open() as file:
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.setns(file.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            opened.append(opens())
+        except OSError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return opened[0]
 
 
 class Segment:
