@@ -42,6 +42,7 @@ from zope.interface import implementer
 from pybootd import __version__
 from pybootd.content.urls import shown
 from pybootd.errors import ContentError, EnvironmentProblem, SourceFailed
+from pybootd.net.heading import bound
 from pybootd.text import printable
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -135,7 +136,9 @@ class Fetcher:
         fields = Headers({name: [value] for name, value in {**hop.headers, **headers}.items()})
         while True:
             try:
-                return await self.agent(hop).request(b"GET", hop.uri, fields)
+                response = await self.agent(hop).request(b"GET", hop.uri, fields)
+                hop.answered = True
+                return response
             except ResponseNeverReceived as error:
                 if not hop.reused or error.reasons[0].check(CancelledError):
                     raise  # else the server had closed an idle connection: the next is another one
@@ -156,6 +159,7 @@ class Hop:
 
     @ivar private: whether the server is on a private network; known once it is connected.
     @ivar reused: the connection had served another request before.
+    @ivar answered: the header of the answer is here.
     """
 
     def __init__(self, fetcher: Fetcher, url: str, previous: Hop | None = None) -> None:
@@ -164,6 +168,7 @@ class Hop:
         self._previous = previous
         self.private: bool | None = None
         self.reused = True
+        self.answered = False
         self._transport: Any = None
         try:
             parts = urlsplit(url)
@@ -340,8 +345,9 @@ class _Pool(HTTPConnectionPool):
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
         def connected(connection: Any) -> Any:
-            endpoint.hop.connected(connection.transport)
-            return connection
+            hop = endpoint.hop
+            hop.connected(connection.transport)
+            return bound(connection, lambda: bool(hop.answered))
 
         return super().getConnection(key, endpoint).addCallback(connected)
 
@@ -374,6 +380,7 @@ _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((network.DNSLookupError,), "is not known to the name server"),
     ((network.ConnectionRefusedError,), "refuses connections"),
     ((network.NoRouteError,), "cannot be reached"),
+    ((network.ConnectionAborted,), "answers with a header that never ends"),
     ((network.ConnectionLost, network.ConnectionDone), "closed the connection without an answer"),
 )
 

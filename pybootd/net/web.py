@@ -12,16 +12,18 @@ import treq
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TimedOut
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, ResponseDone
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from pybootd.errors import WebFailed
+from pybootd.net.heading import bound
 from pybootd.text import printable
 
 LONGEST = 65536
@@ -46,7 +48,7 @@ class Web:
         """
         self._reactor = reactor
         self._timeout = timeout
-        self._agent = agent or Agent(reactor, connectTimeout=timeout)
+        self._agent = agent or Agent(reactor, connectTimeout=timeout, pool=_Connections(reactor, persistent=False))
 
     def get(self, url: str) -> Deferred[Answer]:
         """@return: fires with the answer, or fails with L{WebFailed}."""
@@ -76,6 +78,8 @@ class Web:
     def _why(self, failure: Failure) -> str:
         if failure.check(TimedOut, CancelledError):
             return f"no answer within {self._timeout:g} s"
+        if failure.check(ConnectionAborted):
+            return f"answers more than {LONGEST} bytes"
         reasons = getattr(failure.value, "reasons", ())  # of what befell the connection under it
         return self._why(reasons[0]) if reasons else printable(failure.getErrorMessage())
 
@@ -96,6 +100,13 @@ class _Given:
         pass
 
     pauseProducing = resumeProducing = stopProducing
+
+
+class _Connections(HTTPConnectionPool):
+    """Connections for one exchange each, header and body."""
+
+    def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
+        return super().getConnection(key, endpoint).addCallback(bound, lambda: False)
 
 
 class _Body(Protocol):
