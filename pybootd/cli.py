@@ -85,7 +85,9 @@ def serve(options: Options) -> int:
     from pybootd.loading import load
     from pybootd.reload import Reload
     from pybootd.service import compose
+    from pybootd.steady import steady
 
+    steady(reactor)
     flags = options.flags()
     config = load(flags)
     observer = logs.Lines(config.logger, config.debug)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
+from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,27 +23,35 @@ from pybootd.dhcp.preview import Difference, Known, Side, differences
 from pybootd.dhcp.protocol import Dhcp
 from pybootd.dhcp.recall import Recall
 from pybootd.dhcp.rehearsal import pools_of
-from pybootd.dhcp.settings import Settings, settings_from
+from pybootd.dhcp.settings import Network, Settings, settings_from
 from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import EnvironmentProblem, StoreError
 from pybootd.interfaces import IAccessControl, ILeaseRecords, ILeaseStore, Phase, Question, Verdict
 from pybootd.leases.commit import GroupCommit
-from pybootd.leases.lease import Lease, State
-from pybootd.leases.table import LeaseTable
+from pybootd.leases.lease import Claim, Lease, State
+from pybootd.leases.table import REST_SECONDS, LeaseTable
 from pybootd.machine import Firmware, Machine, mac_text
 from pybootd.net.advertisement import Advertiser, advertiser
+from pybootd.net.changes import Changes, changes
 from pybootd.net.echo import Echo, echo
 from pybootd.net.interfaces import Interface, interfaces, name_servers
 from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.shared import Shared
+from pybootd.steady import Steady
 from pybootd.throttle import Throttle
 
 BOOT_SERVER_PORT = 4011
 """PXE's second port (PXE 2.1, 2.2.3)."""
 
 EVERYBODY = "255.255.255.255"
+
+LOOK = 5.0
+"""Seconds between looks at the host's clock."""
+
+STEP = 5.0
+"""Seconds by which it must differ to count as set."""
 
 PREVIEWED = 500
 """Machines, the latest, whose answers are compared when the settings change: more would keep others waiting."""
@@ -75,6 +84,12 @@ class DhcpService(Service):
         self._transport: DhcpTransport | None = None
         self._pools: dict[int, Pool] = {}
         self._dhcp: Dhcp | None = None
+        self._clock = Steady()
+        self._watch = LoopingCall(self._look_at_clock)
+        self._watch.clock = shared.reactor
+        self._changes: Changes | None = None
+        self._files = files
+        self._unserved = ""
 
     def bind(self) -> None:
         """Ports 67 (as configured) and 4011, and raw sockets on each interface that is served."""
@@ -143,10 +158,13 @@ class DhcpService(Service):
         if not self.running:
             return  # a store at the other end of a network may be reached too late
         shared, config = self._shared, self._config
-        table = shared.table = LeaseTable(leases, config.limits.offers)
+        self._clock.adopt()
+        table = shared.table = LeaseTable(self._rested(leases), config.limits.offers)
         self._remember(leases)
         pools = self._pools = self._make_pools(table)
-        sharing = self._sharing = Sharing(self._store, table, pools, time.time) if self._store.shared else None
+        sharing = self._sharing = (
+            Sharing(self._store, table, pools, self._clock.seconds) if self._store.shared else None
+        )
         self._commit = GroupCommit(self._store, shared.reactor.callLater, config.limits.claims)
         transport = self._transport = DhcpTransport(
             self._ports,
@@ -165,15 +183,13 @@ class DhcpService(Service):
             shared.bus,
             shared.reactor,
             sharing=sharing,
-            time=time.time,
+            time=self._clock.seconds,
             exchanges=shared.exchanges,
             **self._options(),
         )
         if ILeaseRecords.providedBy(self._store):
-            records, clock = ILeaseRecords(self._store), shared.reactor
-            self._recall = Recall(
-                records, table, self._commit, self._note, shared.machines, shared.bus, clock, time.time
-            )
+            records, clock, now = ILeaseRecords(self._store), shared.reactor, self._clock.seconds
+            self._recall = Recall(records, table, self._commit, self._note, shared.machines, shared.bus, clock, now)
             self._recall.start()
         for neighbour in self._neighbours.values():
             neighbour.start()
@@ -185,6 +201,11 @@ class DhcpService(Service):
             self._broadcasts.start()
         begun: Deferred[Any] = sharing.begin() if sharing is not None else succeed(None)
         begun.addCallback(lambda _: dhcp.start())
+        self._watch.start(LOOK, now=False)
+        self._changes = changes(self._look_at_interfaces, shared.reactor)
+        if self._changes is not None:
+            self._changes.start()
+            self._look_at_interfaces()  # since they were looked at, much may have happened
         self._tell_networks()
 
     def _note(self, lease: Lease) -> None:
@@ -192,6 +213,53 @@ class DhcpService(Service):
         for network in self._settings.networks:
             if network.first <= lease.address <= network.last and network.first in self._pools:
                 self._pools[network.first].note(lease)
+
+    def _rested(self, leases: Sequence[Lease]) -> Iterator[Lease]:
+        """An address rests for an hour from now at most, whatever the clock was when it was laid to rest."""
+        latest = self._clock.seconds() + REST_SECONDS
+        for lease in leases:
+            yield evolve(lease, expires=min(lease.expires, latest)) if lease.state is State.DECLINED else lease
+
+    def _look_at_interfaces(self) -> None:
+        """An interface came, went, or has another address: serve as the configuration wants it there."""
+        try:
+            if interfaces() == self._interfaces:
+                self._unserved = ""
+                return
+            before = self._settings.networks
+            turn, _ = self.prepare(self._shared, self._files)
+        except EnvironmentProblem as error:
+            if str(error) != self._unserved:
+                self._unserved = str(error)
+                self.log.error("the interfaces changed: {problem}; until that is mended: as before", problem=error)
+            return
+        self._unserved = ""
+        turn()
+        if [_described(one) for one in before] != [_described(one) for one in self._settings.networks]:
+            self.log.warn("the interfaces changed")
+            self._tell_networks()
+
+    def _look_at_clock(self) -> None:
+        """The host's clock may have been set: leases and offers then end as many seconds from now as before."""
+        step, dhcp, commit = self._clock.step, self._dhcp, self._commit
+        if abs(step) < STEP or dhcp is None or commit is None:
+            return
+        self._clock.adopt()
+        moved = dhcp.table.shift(step)
+        self._pools = self._make_pools(dhcp.table)
+        dhcp.configure(self._settings, self._pools, **self._options())
+        dhcp.forget()
+        if self._sharing is not None:
+            self._sharing.change(self._pools)
+        else:
+            for lease in moved:
+                commit.submit(Claim(lease, fresh=False), lambda outcome: None)
+        dhcp.start()
+        self.log.warn(
+            "the clock was set {direction} by {seconds:.0f} s: leases end as many seconds from now as before",
+            direction="forward" if step > 0 else "back",
+            seconds=abs(step),
+        )
 
     def _make_pools(self, table: LeaseTable) -> dict[int, Pool]:
         slices: tuple[range, ...] | None = () if self._store.shared else None
@@ -236,6 +304,7 @@ class DhcpService(Service):
         def turn() -> None:
             self._shared, self._config = shared, shared.config
             self._interfaces, self._settings = found, settings
+            self._files = files
             self._sizes = Sizes(files, shared.reactor.seconds) if files is not None else None
             if not same:
                 self._backends, self._access = backends, access
@@ -248,7 +317,7 @@ class DhcpService(Service):
         if self._dhcp is None:
             return ()
         before, after = Side(self._settings, _lists(self._backends)), Side(settings, _lists(backends))
-        return differences(before, after, self._known(self._dhcp.table), time.time())
+        return differences(before, after, self._known(self._dhcp.table), self._clock.seconds())
 
     def _known(self, table: LeaseTable) -> Iterator[Known]:
         for machine in list(self._shared.machines)[-PREVIEWED:]:
@@ -314,6 +383,10 @@ class DhcpService(Service):
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
+        if self._watch.running:
+            self._watch.stop()
+        if self._changes is not None:
+            self._changes.stop()
         for port in self._ports.values():
             port.stop()
         if self._broadcasts is not None:
@@ -326,6 +399,11 @@ class DhcpService(Service):
             self._recall.stop()
         drained = self._commit.drained() if self._commit is not None else succeed(None)
         return drained.addCallback(lambda _: self._store.close())
+
+
+def _described(network: Network) -> tuple[int, int, int, int, str]:
+    """What of a network depends on the host."""
+    return network.first, network.last, network.server, network.interface, network.interface_name
 
 
 def _pool_text(network: Any) -> str:

@@ -298,6 +298,7 @@ class HttpService(Service):
             shared.reactor,
             in_thread=shared.in_thread,
             limits=shared.config.limits,
+            time=time.time,
         )
 
     def prepare(self, shared: Shared, resolver: Resolver) -> Turn:

@@ -23,6 +23,7 @@ from pybootd.foreground import reopen_on_signal
 from pybootd.loading import load
 from pybootd.reload import Reload, on_signal
 from pybootd.service import BootServer, compose
+from pybootd.steady import steady
 
 
 class Options(ServiceOptions):
@@ -115,6 +116,7 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
+    steady(reactor)
     config: Config = options["configuration"]
     try:
         server = compose(config, reactor)

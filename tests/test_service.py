@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -16,15 +17,17 @@ from pybootd import dhcpd, registry, shared
 from pybootd.config import Config
 from pybootd.content.content import Content
 from pybootd.dhcp.preview import Difference
-from pybootd.dhcpd import DhcpService
+from pybootd.dhcpd import LOOK, DhcpService
 from pybootd.errors import EnvironmentProblem
 from pybootd.events import Event, Seen
 from pybootd.interfaces import INotifier
+from pybootd.leases.lease import Lease, State
 from pybootd.machine import Firmware
 from pybootd.net.interfaces import Interface
 from pybootd.reader import read
 from pybootd.registry import Context
 from pybootd.service import BootServer, HttpService, Telling, TftpService, compose
+from pybootd.steady import Steady
 from tests.support.dhcp import BIOS, DISCOVER, MAC, datagram
 from tests.support.server import Wire
 
@@ -76,6 +79,7 @@ class ServiceTests(SynchronousTestCase):
             self.roots.append(root)
         self.host(Interface("eth0", 2, MAC, (IPv4Interface("10.0.0.1/24"),)))
         self.patch(dhcpd, "name_servers", lambda: ())
+        self.patch(dhcpd, "changes", lambda changed, reactor: None)
         self.lamps: list[Lamp] = []
 
     def host(self, *interfaces: Interface) -> None:
@@ -233,3 +237,50 @@ class ServiceTests(SynchronousTestCase):
         assert isinstance(service, DhcpService)
         (network,) = service._settings.networks
         self.assertEqual((network.interface, network.server), (5, int(IPv4Interface("10.0.0.9/24"))))
+
+    def dhcp(self, server: BootServer) -> DhcpService:
+        """The service that gives addresses."""
+        service = self.part(server, "dhcp")
+        assert isinstance(service, DhcpService)
+        return service
+
+    def test_another_address(self) -> None:
+        """Where an interface gets another address, or comes back as another one, it is served as such."""
+        service = self.dhcp(self.serve(self.read()))
+        for index, address in ((2, "10.0.0.9/24"), (7, "10.0.0.9/24"), (7, "10.0.0.1/16")):
+            self.host(Interface("eth0", index, MAC, (IPv4Interface(address),)))
+            service._look_at_interfaces()
+            (network,) = service._settings.networks
+            self.assertEqual((network.interface, network.server), (index, int(IPv4Interface(address).ip)))
+
+    def test_no_address(self) -> None:
+        """Where no interface is on the network that is served, it is said once, and all stays until one is again."""
+        service = self.dhcp(self.serve(self.read()))
+        lines: list[str] = []
+        self.patch(service, "log", Logger("test", observer=lambda event: lines.append(event["log_level"].name)))
+        settings = service._settings
+        self.host(Interface("lo", 1, b"", (IPv4Interface("127.0.0.1/8"),)))
+        service._look_at_interfaces()
+        service._look_at_interfaces()
+        self.assertIs(service._settings, settings)
+        self.assertEqual(lines, ["error"])
+        self.host(Interface("eth0", 9, MAC, (IPv4Interface("10.0.0.1/24"),)))
+        service._look_at_interfaces()
+        self.assertEqual(service._settings.networks[0].interface, 9)
+
+    def test_clock(self) -> None:
+        """Where the host's clock is set, leases end as many seconds from now as before, on record too."""
+        service = self.dhcp(self.serve(self.read()))
+        dhcp, written = service._dhcp, []
+        assert dhcp is not None
+        lease = Lease(int(IPv4Interface("10.0.0.100").ip), MAC, State.BOUND, 1_000_100.0)
+        dhcp.table.record(lease)
+        wall = 1_000_000.0
+        service._clock = Steady(lambda: wall, self.clock.seconds)
+        self.patch(service._store, "commit", lambda claims: succeed([not written.append(one) for one in claims]))
+        for step in (-999_000.0, 1e9, 2.0):
+            wall += step + LOOK
+            self.clock.advance(LOOK)
+        self.clock.advance(0)
+        self.assertEqual([one.lease.expires for one in written], [1100.0, 1100.0 + 1e9])
+        self.assertEqual([one.expires for one in dhcp.table], [1100.0 + 1e9])

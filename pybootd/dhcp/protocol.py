@@ -168,6 +168,10 @@ class Dhcp:
             return before[pool]
         return Vacancies(pool, probe, occupied, self._time, probes)
 
+    def forget(self) -> None:
+        """What machines made of earlier answers counts no more: the clock by which it was noted was set."""
+        self._history = History()
+
     def start(self) -> None:
         """The sockets are open: look for free addresses before anybody asks."""
         for vacancies in self._vacancies.values():

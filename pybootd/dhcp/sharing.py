@@ -90,7 +90,7 @@ class Sharing:
         for lease in leases:
             known = self._table.at(lease.address)
             if known is None or known.key == lease.key or known.expires < lease.expires:
-                self._table.record(lease)
+                self._table.learn(lease)
                 for pool in self._pools.values():
                     pool.note(lease)
 

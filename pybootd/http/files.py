@@ -201,7 +201,7 @@ class FileRequest(Request):
         @param description: lines about what is sent.
         """
         self.startedWriting = 1
-        now = int(self.channel.site.reactor.seconds())
+        now = int(self.channel.site.time())
         lines = [
             b"%s %d %s\r\nServer: pybootd\r\nDate: %s" % (self.clientproto, status, RESPONSES[status], date(now)),
             *description,
@@ -334,7 +334,7 @@ class FileRequest(Request):
 
     def _publish(self, kind: type[Event], **fields: Any) -> None:
         site = self.channel.site
-        site.bus.publish(kind(site.reactor.seconds(), self._mac, self.channel.address, **fields))
+        site.bus.publish(kind(site.time(), self._mac, self.channel.address, **fields))
 
     def _begin(self, content: Content, selection: Selection) -> None:
         site = self.channel.site

@@ -174,7 +174,10 @@ class Site(ServerFactory):
         *,
         in_thread: InThread | None = None,
         limits: LimitsConfig | None = None,
+        time: Callable[[], float] | None = None,
     ) -> None:
+        """@param time: seconds since the epoch, for what people and clients are told; the reactor's if not given."""
+        self.time = time or reactor.seconds
         self.resolver = resolver
         self.machines = machines
         self.bus = bus

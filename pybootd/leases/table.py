@@ -8,7 +8,10 @@ which its ROM, its loader and its operating system share.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf
+
+from attrs import evolve
 
 from pybootd.leases.lease import Lease, State
 
@@ -34,8 +37,9 @@ class LeaseTable:
         self._offered: dict[int, bytes] = {}
         self._pending: dict[bytes, Lease] = {}
         self._promised: dict[int, bytes] = {}
+        self._heard: set[int] = set()
         for lease in leases:
-            self.record(lease)
+            self.learn(lease)
 
     def __len__(self) -> int:
         return len(self._by_address)
@@ -45,8 +49,39 @@ class LeaseTable:
 
     # leases
 
+    def learn(self, lease: Lease) -> None:
+        """The store says so: when the lease ends was reckoned by another clock than that of this process."""
+        self.record(lease)
+        self._heard.add(lease.address)
+
+    def shift(self, step: float) -> Sequence[Lease]:
+        """
+        The clock was set: what was reckoned by it ends as many seconds from now as before.
+
+        @param step: seconds by which it was set forward; negative: back.
+        @return: the leases that are others now.
+        """
+        moved = []
+        for lease in tuple(self._by_address.values()):
+            if lease.address not in self._heard and lease.expires < inf:
+                moved.append(evolve(lease, expires=lease.expires + step))
+                self._replace(moved[-1])
+        for key, (address, until) in self._offers.items():
+            self._offers[key] = (address, until + step)
+        return moved
+
+    def _replace(self, lease: Lease) -> None:
+        """The same lease with another end."""
+        self._by_address[lease.address] = lease
+        known = self._by_key.get(lease.key)
+        if isinstance(known, Lease):
+            self._by_key[lease.key] = lease
+        elif known:
+            self._by_key[lease.key] = tuple(lease if one.address == lease.address else one for one in known)
+
     def record(self, lease: Lease) -> None:
         """This lease is durable: it is the truth about its address from now on."""
+        self._heard.discard(lease.address)
         before = self._by_address.get(lease.address)
         if before is not None and before.key != lease.key:
             self._detach(before)

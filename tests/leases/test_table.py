@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.leases.table import OFFER_SECONDS, LeaseTable
@@ -198,3 +200,35 @@ class PendingTests(SynchronousTestCase):
         table.begin(declined(0))
         self.assertIsNone(table.of(key(1), FIRST, LAST))
         self.assertEqual(table.owner(FIRST, NOW), b"")
+
+
+class ShiftTests(SynchronousTestCase):
+    """L{LeaseTable.shift}: the clock was set."""
+
+    def test_moved(self) -> None:
+        """What was reckoned by this process's clock moves with it, in every index; what has no end does not."""
+        for step in (1e9, -1e9):
+            table = LeaseTable()
+            for lease in (bound(0, 1), bound(1000, 1), bound(1, 2, inf), released(2, 3)):
+                table.record(lease)
+            moved = table.shift(step)
+            self.assertEqual({lease.address - FIRST for lease in moved}, {0, 1000, 2})
+            self.assertEqual(table.at(FIRST), bound(0, 1, LATER + step))
+            self.assertEqual(table.of(key(1), FIRST, LAST), bound(0, 1, LATER + step))
+            self.assertEqual(table.of(key(1), FIRST + 1000, LAST + 1000), bound(1000, 1, LATER + step))
+            self.assertEqual(table.at(FIRST + 1), bound(1, 2, inf))
+
+    def test_of_the_store(self) -> None:
+        """What the store knew before was reckoned by another clock, until it is renewed."""
+        table = LeaseTable([bound(0, 1), bound(1, 2)])
+        table.record(bound(1, 2))
+        self.assertEqual([lease.address for lease in table.shift(500.0)], [FIRST + 1])
+        self.assertEqual(table.at(FIRST), bound(0, 1))
+
+    def test_offers(self) -> None:
+        """An offer is held as long as it would have been."""
+        table = LeaseTable()
+        table.offer(key(1), FIRST, NOW)
+        table.shift(-1e9)
+        self.assertEqual(table.offered(key(1), NOW - 1e9 + OFFER_SECONDS - 1), FIRST)
+        self.assertEqual(table.offered(key(1), NOW - 1e9 + OFFER_SECONDS + 1), 0)
