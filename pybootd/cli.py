@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from twisted.python import usage
 
 from pybootd import __version__
+from pybootd.boot import BootOptions, boot
 from pybootd.doctor.command import DoctorOptions, doctor
 from pybootd.errors import PybootdError
 from pybootd.explain import ExplainOptions, explain
@@ -29,6 +30,7 @@ class Options(ServiceOptions):
     synopsis = "Usage: pybootd [options] [command [options]]"
     longdesc = "Without a command: serve in the foreground, until Ctrl-C."
     subCommands = [
+        ["boot", None, BootOptions, "Say what a machine boots the next time only, and wake it."],
         ["check", None, CheckOptions, "Say every error and warning, and what would be served where."],
         ["doctor", None, DoctorOptions, "Say what is wrong on this host, and what to do about it."],
         ["explain", None, ExplainOptions, "Say step by step what a client would get, and which line decides it."],
@@ -43,6 +45,7 @@ class Options(ServiceOptions):
 
 
 COMMANDS: dict[str, Callable[[Any, Flags], int]] = {
+    "boot": boot,
     "check": check,
     "doctor": doctor,
     "explain": explain,

@@ -38,6 +38,7 @@ from pybootd.net.interfaces import Interface, interfaces, name_servers
 from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
+from pybootd.orders import OrderBook, place_of
 from pybootd.shared import Shared
 from pybootd.steady import Steady
 from pybootd.throttle import Throttle
@@ -183,6 +184,7 @@ class DhcpService(Service):
             shared.bus,
             shared.reactor,
             sharing=sharing,
+            orders=OrderBook(place_of(config)),
             time=self._clock.seconds,
             exchanges=shared.exchanges,
             **self._options(),

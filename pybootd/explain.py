@@ -22,6 +22,7 @@ from pybootd.flags import Flags, ServiceOptions
 from pybootd.loading import load
 from pybootd.net.interfaces import interfaces, name_servers
 from pybootd.offline import Access, answers, traced
+from pybootd.orders import OrderBook, place_of
 from pybootd.words import address as address_word
 from pybootd.words import mac as mac_word
 
@@ -97,7 +98,7 @@ def _facts(config: Config, request: Request) -> Facts:
     verdict, said = access.ask(request)
     for line in said:
         print(line)
-    return Facts(now=time.time(), verdict=verdict)
+    return Facts(now=time.time(), verdict=verdict, next_boot=OrderBook(place_of(config)).of(request.chaddr))
 
 
 def _print(request: Request, decision: Decision) -> None:

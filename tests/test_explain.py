@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd import explain
 from pybootd.cli import main
+from pybootd.orders import OrderBook
 from tests.support.dhcp import HOSTS
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n{}[bootfile]\nx64-uefi = grub.efi\n[tftpd]\nroot = /srv\n"
@@ -49,6 +50,16 @@ class ExplainTests(SynchronousTestCase):
         _, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "7", extra=extra)
         self.assertEqual(lines[0], "access http: http://h would be asked; its yes is assumed here")
         self.assertIn("boot file: grub.efi   (x.ini:7: [bootfile] x64-uefi)", lines)
+
+    def test_next_boot(self) -> None:
+        """What is ordered for the machine's next boot is told as such."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        OrderBook(place / "x.next").put(bytes.fromhex("525400000001"), "rescue.efi")
+        extra = f"[leases]\nstore = sqlite:{place}/x.leases\n"
+        _, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi", extra=extra)
+        self.assertIn("next boot: rescue.efi, this time only", lines)
+        self.assertIn("67 boot_file_name: rescue.efi", lines)
 
     def test_usage(self) -> None:
         """Without a hardware address there is nobody to explain."""

@@ -18,7 +18,7 @@ CORES = (
     "origin", "errors", "machine", "events", "text", "words", "config", "ini", "masks", "coherence", "reader",
     "dhcp.architectures", "dhcp.options", "dhcp.packet", "dhcp.pxe", "dhcp.client", "dhcp.request", "dhcp.decision",
     "dhcp.delivery", "dhcp.dump", "dhcp.settings", "dhcp.facts", "dhcp.quirks", "dhcp.bootfile", "dhcp.answer",
-    "dhcp.proxy", "dhcp.policy", "dhcp.pool", "dhcp.rehearsal", "leases.lease", "leases.table", "pcap",
+    "dhcp.once", "dhcp.proxy", "dhcp.policy", "dhcp.pool", "dhcp.rehearsal", "leases.lease", "leases.table", "pcap",
     "tftp.packet", "tftp.options", "tftp.transfer",
     "status.roles", "status.timeline", "status.diagnosis", "status.vendors",
 )  # fmt: skip

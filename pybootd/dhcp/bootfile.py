@@ -1,5 +1,6 @@
 """
-Which boot file a client gets: C{[host]}, the access server's word, then C{[menu]} and C{[bootfile]} by architecture.
+Which boot file a client gets: what is ordered for its next boot, C{[host]}, the access server's word, then C{[menu]}
+and C{[bootfile]} by architecture.
 
 Pure; leaves a step in the trace for each place that it looked at.
 """
@@ -47,6 +48,9 @@ NOTHING = Choice()
 
 def boot_file(situation: Situation) -> Choice:
     """Choose.  Neither a file nor a reason: this client needs no file."""
+    ordered = _ordered(situation)
+    if ordered.file:
+        return ordered
     particular = _noted(situation, _particular(situation))
     if particular.file:
         return particular
@@ -74,6 +78,24 @@ def offers(situation: Situation, choice: Choice) -> Offers:
 def _noted(situation: Situation, choice: Choice) -> Choice:
     if choice.file or choice.reason:
         situation.note("boot file", choice.file or choice.reason, choice.origin)
+    return choice
+
+
+def _ordered(situation: Situation) -> Choice:
+    """
+    What was ordered for this boot only.
+
+    A client that cannot load it gets the usual: the iPXE that it loads, perhaps, can, and asks next.
+    """
+    file = situation.facts.next_boot
+    if not file:
+        return NOTHING
+    choice = _usable(situation, Choice(file))
+    if choice.reason:
+        situation.note("next boot", f"{choice.reason}; it stays in order")
+        return NOTHING
+    situation.note("next boot", f"{choice.file}, this time only")
+    situation.next_boot = True
     return choice
 
 

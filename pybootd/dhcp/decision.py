@@ -96,6 +96,9 @@ class Decision:
     denied: bool = False
     """The reason is that access is denied: it holds for files too."""
 
+    next_boot: bool = False
+    """The file that is handed out is the one that was ordered for this boot only."""
+
     uses: int = 0
     """The address that the machine is about to use, by another server's word (proxy)."""
 

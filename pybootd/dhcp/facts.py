@@ -63,6 +63,9 @@ class Facts:
     loads: int = 0
     """How often in a row, lately."""
 
+    next_boot: str = ""
+    """The file that is ordered for its next boot, this time only; nothing: the usual one."""
+
     boot_file_size: int | None = None
     """Bytes, where the client asks for it (option 13) and it is known."""
 
@@ -80,6 +83,8 @@ class Situation:
     key: bytes
     trace: list[Step] | None
     """None: nobody wants to know, and it costs nothing."""
+    next_boot: bool = False
+    """The file of its next boot was chosen."""
 
     def note(self, rule: str, outcome: object, origin: Origin | None = None) -> None:
         """
@@ -117,7 +122,13 @@ class Situation:
     ) -> Decision:
         """What is done, with the trace of how it came about."""
         return Decision(
-            replies=replies, offer=offer, claim=claim, release=release, reason=reason, trace=tuple(self.trace or ())
+            replies=replies,
+            offer=offer,
+            claim=claim,
+            release=release,
+            reason=reason,
+            next_boot=self.next_boot,
+            trace=tuple(self.trace or ()),
         )
 
     @property

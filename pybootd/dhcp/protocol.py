@@ -24,6 +24,7 @@ from pybootd.dhcp.exchanges import Exchanges
 from pybootd.dhcp.facts import ALLOWED, Facts
 from pybootd.dhcp.gate import Gate
 from pybootd.dhcp.history import History
+from pybootd.dhcp.once import Once, Orders
 from pybootd.dhcp.packet import decode, encode
 from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of, takes_ours
 from pybootd.dhcp.pool import Pool
@@ -39,6 +40,7 @@ from pybootd.leases.commit import GroupCommit, Outcome
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS, LeaseTable
 from pybootd.machine import Firmware, Machine, Machines, Refusal, Stage, mac_text
+from pybootd.text import printable
 from pybootd.throttle import Throttle
 
 OTHER = b"?"
@@ -79,6 +81,7 @@ class Dhcp:
         questions: int = 64,
         probes: int = 1024,
         sharing: Sharing | None = None,
+        orders: Orders | None = None,
         conflict_check: bool = True,
         size_of: Callable[[str, Machine], int | None] | None = None,
         time: Callable[[], float] | None = None,
@@ -90,6 +93,7 @@ class Dhcp:
         @param questions: how many machines the access backends may be asked about at once.
         @param probes: how many machines may wait for the probe of an address.
         @param sharing: where other servers use the same lease store.
+        @param orders: the list of next boots.
         @param size_of: the size of a boot file, where it is known at once (option 13); None: it is never told.
         @param exchanges: where packets and traces of decisions are kept for somebody to read; None: nobody does.
         """
@@ -106,6 +110,7 @@ class Dhcp:
         self._vacancies: dict[int, Vacancies] = {}
         self._searching: dict[bytes, Request] = {}
         self._history = History()
+        self._once = Once(orders) if orders is not None else None
         self._malformed = Throttle(clock.seconds)
         self.configure(
             settings,
@@ -360,6 +365,7 @@ class Dhcp:
             attempt=attempt,
             loaded=loaded,
             loads=loads,
+            next_boot=self._once.file(key, request, now) if self._once is not None and request.boots else "",
         )
 
     def _conflict(self, network: Network, address: int) -> None:
@@ -394,6 +400,8 @@ class Dhcp:
             machine.refusal = Refusal(decision.reason, setting) if decision.denied else None
         if decision.uses:
             self._machines.settle(machine, IPv4Address(decision.uses))
+            if self._once is not None and request.kind is Kind.SELECTING:
+                self._once.took(key)
         if network is None:
             return
         if decision.release:
@@ -497,6 +505,10 @@ class Dhcp:
             if self._exchanges is not None:
                 self._exchanges.replied(machine.mac, request, data)
             self._tell_reply(request, machine, reply, decision)
+        if decision.next_boot and decision.replies and self._once is not None:
+            reply = decision.replies[0]
+            if self._once.told(key_of(request), request, reply.type, reply.boot_file, self._time()):
+                self.log.info("{mac} boots {file}, this time only", mac=machine.mac, file=printable(reply.boot_file))
         if decision.replies and quirk.announce:
             self._transport.announce(network, request.chaddr)
 

@@ -141,10 +141,13 @@ class DatagramPort(SocketReader):
         @param source: the address to leave from; 0: the interface's own.
         @raise OSError: it could not leave.
         """
-        if IP_PKTINFO and (interface or source):
-            control = [
-                (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("@i", interface) + _ADDRESS.pack(source) + b"\0" * 4)
-            ]
-            self._socket.sendmsg([data], control, 0, address)
-        else:
-            self._socket.sendto(data, address)
+        send(self._socket, data, address, interface, source)
+
+
+def send(sock: socket.socket, data: bytes, address: tuple[str, int], interface: int = 0, source: int = 0) -> None:
+    """The same with any UDP socket."""
+    if IP_PKTINFO and (interface or source):
+        information = struct.pack("@i", interface) + _ADDRESS.pack(source) + b"\0" * 4
+        sock.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, information)], 0, address)
+    else:
+        sock.sendto(data, address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
@@ -44,7 +45,12 @@ class BootTestCase(EndToEndTestCase):
         self.token = secrets.token_hex(8)
 
     def serve(
-        self, bootfile: Mapping[str, str], sections: Configuration | None = None, *, http: bool = False
+        self,
+        bootfile: Mapping[str, str],
+        sections: Configuration | None = None,
+        *,
+        http: bool = False,
+        twistd: Sequence[str] | None = None,
     ) -> Pybootd:
         """
         Start a pybootd that serves the root.
@@ -52,6 +58,7 @@ class BootTestCase(EndToEndTestCase):
         @param bootfile: the section of that name.
         @param sections: more options, and ones that replace those here.
         @param http: serve the root by HTTP too.
+        @param twistd: as in L{Pybootd}; the daemon's directory is nobody's then.
         """
         configuration: dict[str, dict[str, object]] = {
             "bootpd": {
@@ -68,7 +75,10 @@ class BootTestCase(EndToEndTestCase):
             configuration.setdefault(section, {}).update(options)
         ports = [("udp", 67), ("udp", 69), *([("tcp", 80)] if http else [])]
         flags = ["-H"] if http else []
-        self.pybootd = Pybootd(self.lab.server, self.lab.directory("daemon"), configuration, *flags, ports=ports)
+        directory = self.lab.directory("daemon")
+        if twistd is not None:
+            shutil.chown(directory, "nobody", "nogroup")
+        self.pybootd = Pybootd(self.lab.server, directory, configuration, *flags, ports=ports, twistd=twistd)
         return self.pybootd
 
     def switch_on(self, firmware: Firmware, segment: Segment | None = None, number: int = 1, **options: object) -> Boot:

@@ -1,0 +1,122 @@
+"""C{pybootd boot}: what one machine boots the next time, and only then; and waking it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from typing import Any
+
+from twisted.python import usage
+
+from pybootd.config import Config
+from pybootd.dhcp.delivery import LIMITED_BROADCAST
+from pybootd.dhcp.settings import Network, settings_from
+from pybootd.doctor.files import Library, Named
+from pybootd.doctor.finding import Grade
+from pybootd.errors import EnvironmentProblem
+from pybootd.flags import CommandOptions, Flags
+from pybootd.loading import load
+from pybootd.machine import Machine, mac_text
+from pybootd.net.interfaces import interfaces
+from pybootd.net.wake import wake
+from pybootd.orders import OrderBook, place_of, sound
+from pybootd.origin import Origin
+from pybootd.words import mac as mac_word
+
+
+class BootOptions(CommandOptions):
+    """C{pybootd boot}."""
+
+    synopsis = "Usage: pybootd boot [-c FILE] [MAC FILE --once [--wake] | MAC --cancel | MAC --wake]"
+    optFlags: list[Any] = [
+        *CommandOptions.optFlags,
+        ["once", None, "The next time only; for every time, write [host MAC] bootfile."],
+        ["cancel", None, "The machine boots as usual after all."],
+        ["wake", None, "Wake it (Wake-on-LAN)."],
+    ]
+
+    def parseArgs(self, *words: str) -> None:
+        if len(words) > 2:
+            raise usage.UsageError("write: pybootd boot MAC FILE --once")
+        try:
+            self["mac"] = mac_word(words[0]) if words else b""
+        except ValueError as error:
+            raise usage.UsageError(f"{words[0]}: {error}") from None
+        self["file"] = words[1] if len(words) > 1 else ""
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        file, once, cancel, wakes = self["file"], self["once"], self["cancel"], self["wake"]
+        if bool(file) != bool(once):
+            every = "for every boot, write bootfile = FILE in its [host MAC]"
+            raise usage.UsageError(f"a file and --once belong together; {every}" if file else "--once needs a file")
+        if not self["mac"] and (cancel or wakes):
+            raise usage.UsageError("which machine?  Write: pybootd boot MAC ...")
+        if cancel and (file or wakes):
+            raise usage.UsageError("--cancel takes an order back; it goes with nothing else")
+        if self["mac"] and not (file or cancel or wakes):
+            raise usage.UsageError("write: pybootd boot MAC FILE --once, or: pybootd boot MAC --cancel")
+        if file and not sound(file):
+            raise usage.UsageError("FILE is the name of a file below the root, or a URL")
+
+
+def boot(options: BootOptions, flags: Flags) -> int:
+    """List the orders, give one or take one back; wake the machine."""
+    config = load(flags)
+    book, mac = OrderBook(place_of(config)), options["mac"]
+    if not mac:
+        for order in book.all():
+            print(f"{order}  since {time.strftime('%F %T', time.localtime(order.since))}")
+        return 0
+    if options["cancel"]:
+        if not book.cancel(mac):
+            raise EnvironmentProblem(f"{mac_text(mac)} has no next boot in order")
+        print(f"{mac_text(mac)} boots as usual")
+    if options["file"]:
+        _doubt(config, mac, options["file"])
+        book.put(mac, options["file"])
+        print(f"{mac_text(mac)} boots {options['file']} the next time ({book.place})")
+    return _wake(config, mac) if options["wake"] else 0
+
+
+def _doubt(config: Config, mac: bytes, file: str) -> None:
+    """A file that is not there is said; it may yet come."""
+    if "://" in file:
+        return
+    settings = next((host for host in config.hosts if host.mac == mac), None)
+    machine = Machine(mac_text(mac), variables=settings.variables if settings is not None else {})
+    named = Named(file, Origin("", 0, "boot", "FILE"), machine, ipxe=True)
+    found = Library(config, ()).check(named)
+    if found is not None and found.grade is Grade.WRONG:
+        print(f"pybootd: {file}: there is no such file to be had now", file=sys.stderr)
+
+
+def _wake(config: Config, mac: bytes) -> int:
+    """
+    Send the magic packet wherever the machine may be.
+
+    @raise EnvironmentProblem: it could not leave by any interface.
+    """
+    sent, refused = [], []
+    for network in _networks(config, mac):
+        where = network.interface_name or str(network)
+        address = IPv4Address(LIMITED_BROADCAST if network.interface else network.last)
+        try:
+            wake(mac, address, network.interface)
+        except OSError as error:
+            refused.append(f"{where}: {error.strerror}")
+        else:
+            sent.append(where if network.interface else f"the way to {where}, if the router lets broadcasts pass")
+    if not sent:
+        raise EnvironmentProblem(f"{mac_text(mac)} cannot be woken: {'; '.join(refused)}")
+    print(f"{mac_text(mac)} is woken by {', '.join(sent)}")
+    return 0
+
+
+def _networks(config: Config, mac: bytes) -> Iterator[Network]:
+    """The network of the machine's own address; where it has none, all that are served."""
+    settings = settings_from(config, interfaces())
+    own = settings.network_with(settings.host(mac).address)
+    yield from settings.networks if own is None else (own,)
