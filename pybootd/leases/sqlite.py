@@ -193,11 +193,12 @@ class SqliteStore:
                 f"{self.path}: written by a newer pybootd (format {version}); use that one, or another file"
             )
         database.execute(SCHEMA)
+        # all of it is read before anything is written: a damaged file is left as it is
+        leases = tuple(readable(database.execute(SELECT), self.path))
         database.execute(ASKED)
         begin = time.monotonic()
         database.execute(f"PRAGMA user_version = {VERSION}")
         self._sync = time.monotonic() - begin
-        leases = tuple(readable(database.execute(SELECT), self.path))
         (self._rows,) = database.execute("SELECT count(*) FROM leases").fetchone()
         self._enough = 2 * len(leases) + GROWN
         if self._rows > 2 * len(leases) + 1000:
@@ -297,6 +298,7 @@ ADVICE = (
     ("read-only", WRITABLE),
     ("full", "; make room on the disk"),
     ("no space", "; make room on the disk"),
+    ("disk i/o error", "; the disk fails, or may not be written to any more: see the system's log"),
     ("malformed", DAMAGED),
     ("not a database", DAMAGED),
     ("locked", "; another program writes to it"),

@@ -10,7 +10,6 @@ import itertools
 import os
 import random
 import shutil
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +19,8 @@ from twisted.internet.defer import maybeDeferred
 
 from pybootd.leases.lease import Lease
 from pybootd.leases.sqlite import SqliteStore
-from tests.e2e.support.case import EndToEndTestCase
 from tests.e2e.support.disks import NEEDED, FragileDisk
-from tests.e2e.support.program import Program
-from tests.e2e.support.promises import Promises, missing
-from tests.e2e.support.servers import command, ini
+from tests.e2e.support.promises import LeaseTestCase, missing
 
 ROUNDS = int(os.environ.get("PYBOOTD_ROUNDS", "40"))
 NEW = 40
@@ -40,45 +36,6 @@ RECENT = 300
 
 STARTING = 0.8
 """Seconds: about how long the daemon takes to start."""
-
-
-class LeaseTestCase(EndToEndTestCase):
-    """A large network, and a crowd on it."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.lab.server.ip("addr", "add", "10.80.0.1/16", "brd", "+", "dev", "br0")
-        self.promises = Promises(self.lab.segment.host(), "eth0")
-        self.addCleanup(self.promises.close)
-
-    def configured(self, directory: Path, store: str = "sqlite:./pybootd.leases") -> Path:
-        """A configuration for the crowd's network, in this directory."""
-        file = directory / "pybootd.ini"
-        bootpd = {
-            "pool_start": "10.80.1.0",
-            "pool_count": 60000,
-            "allow_simple_dhcp": True,
-            "conflict_check": 0,
-        }
-        file.write_text(ini({"bootpd": bootpd, "leases": {"store": store}, "bootfile": {"default": "pxelinux.0"}}))
-        return file
-
-    def start(self, configuration: Path, code: str = "") -> Program:
-        """
-        The daemon, which does not listen yet; it works where its configuration is.
-
-        @param code: Python that is run first.
-        """
-        words = command("-p", configuration=configuration)
-        if code:
-            words[1:3] = ["-c", f"{code}\nfrom pybootd.cli import main\nimport sys\nsys.exit(main())"]
-        return self.lab.server.start(*words, directory=configuration.parent)
-
-    def kill(self, daemon: Program) -> None:
-        """End it without a chance to tidy up."""
-        daemon.signal(signal.SIGKILL)
-        self.assertEqual(daemon.wait(5), -signal.SIGKILL, daemon.output)
-        self.assertNotIn("Traceback", daemon.output)
 
 
 class KillTests(LeaseTestCase):

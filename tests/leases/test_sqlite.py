@@ -181,6 +181,7 @@ class RefusalTests(SqliteTestCase):
         self.path.write_bytes(data)
         self.store = SqliteStore(self.path, at_once)
         self.refused("malformed", "put a copy in its place")
+        self.assertEqual(self.path.read_bytes(), data)
 
     def test_newer(self) -> None:
         """A file of a newer version is not touched."""

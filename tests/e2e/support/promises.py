@@ -8,6 +8,7 @@ when nobody else gets that address, and when the lease store knows of it whateve
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import threading
@@ -17,8 +18,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from pybootd.leases.lease import Lease, State
+from tests.e2e.support.case import EndToEndTestCase
 from tests.e2e.support.crowd import hardware_address
 from tests.e2e.support.lab import Namespace
+from tests.e2e.support.program import Program
+from tests.e2e.support.servers import command, ini
 
 TREE = Path(__file__).resolve().parents[3]
 
@@ -32,7 +36,7 @@ class Promises:
     A crowd, and all that it was promised.
 
     @ivar addresses: of each machine that received an ACK.
-    @ivar offers: how many OFFERs came.
+    @ivar offers: how many OFFERs came for machines that have no address yet.
     """
 
     def __init__(self, namespace: Namespace, interface: str) -> None:
@@ -65,7 +69,7 @@ class Promises:
     def _heard(self, what: str, who: str, address: str = "") -> None:
         number = int(who)
         if what == "offer":
-            self.offers += 1
+            self.offers += number not in self.addresses
         elif what == "resting":
             self._resting += 1
         elif what == "ack":
@@ -178,3 +182,42 @@ def missing(promised: dict[int, str], leases: Iterable[Lease]) -> list[str]:
         for number, address in promised.items()
         if on_record.get(int(IPv4Address(address))) != hardware_address(number)
     ]
+
+
+class LeaseTestCase(EndToEndTestCase):
+    """A large network, and a crowd on it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lab.server.ip("addr", "add", "10.80.0.1/16", "brd", "+", "dev", "br0")
+        self.promises = Promises(self.lab.segment.host(), "eth0")
+        self.addCleanup(self.promises.close)
+
+    def configured(self, directory: Path, store: str = "sqlite:./pybootd.leases") -> Path:
+        """A configuration for the crowd's network, in this directory."""
+        file = directory / "pybootd.ini"
+        bootpd = {
+            "pool_start": "10.80.1.0",
+            "pool_count": 60000,
+            "allow_simple_dhcp": True,
+            "conflict_check": 0,
+        }
+        file.write_text(ini({"bootpd": bootpd, "leases": {"store": store}, "bootfile": {"default": "pxelinux.0"}}))
+        return file
+
+    def start(self, configuration: Path, code: str = "") -> Program:
+        """
+        The daemon, which does not listen yet; it works where its configuration is.
+
+        @param code: Python that is run first.
+        """
+        words = command("-p", configuration=configuration)
+        if code:
+            words[1:3] = ["-c", f"{code}\nfrom pybootd.cli import main\nimport sys\nsys.exit(main())"]
+        return self.lab.server.start(*words, directory=configuration.parent)
+
+    def kill(self, daemon: Program) -> None:
+        """End it without a chance to tidy up."""
+        daemon.signal(signal.SIGKILL)
+        self.assertEqual(daemon.wait(5), -signal.SIGKILL, daemon.output)
+        self.assertNotIn("Traceback", daemon.output)
