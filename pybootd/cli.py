@@ -14,6 +14,7 @@ from twisted.python import usage
 
 from pybootd import __version__
 from pybootd.boot import BootOptions, boot
+from pybootd.demo.command import DemoOptions, demo
 from pybootd.doctor.command import DoctorOptions, doctor
 from pybootd.errors import PybootdError
 from pybootd.explain import ExplainOptions, explain
@@ -32,6 +33,7 @@ class Options(ServiceOptions):
     subCommands = [
         ["boot", None, BootOptions, "Say what a machine boots the next time only, and wake it."],
         ["check", None, CheckOptions, "Say every error and warning, and what would be served where."],
+        ["demo", None, DemoOptions, "Boot a virtual machine here, without touching any network."],
         ["doctor", None, DoctorOptions, "Say what is wrong on this host, and what to do about it."],
         ["explain", None, ExplainOptions, "Say step by step what a client would get, and which line decides it."],
         ["leases", None, LeasesOptions, "List leases, or give one back: leases release MAC|IP."],
@@ -47,6 +49,7 @@ class Options(ServiceOptions):
 COMMANDS: dict[str, Callable[[Any, Flags], int]] = {
     "boot": boot,
     "check": check,
+    "demo": demo,
     "doctor": doctor,
     "explain": explain,
     "leases": leases,
