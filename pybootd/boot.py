@@ -12,14 +12,14 @@ from twisted.python import usage
 
 from pybootd.config import Config
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
-from pybootd.dhcp.settings import Network, settings_from
+from pybootd.dhcp.settings import Network
 from pybootd.doctor.files import Library, Named
 from pybootd.doctor.finding import Grade
 from pybootd.errors import EnvironmentProblem
 from pybootd.flags import CommandOptions, Flags
+from pybootd.here import settings_here
 from pybootd.loading import load
 from pybootd.machine import Machine, mac_text
-from pybootd.net.interfaces import interfaces
 from pybootd.net.wake import wake
 from pybootd.orders import OrderBook, place_of, sound
 from pybootd.origin import Origin
@@ -117,6 +117,6 @@ def _wake(config: Config, mac: bytes) -> int:
 
 def _networks(config: Config, mac: bytes) -> Iterator[Network]:
     """The network of the machine's own address; where it has none, all that are served."""
-    settings = settings_from(config, interfaces())
+    settings = settings_here(config)
     own = settings.network_with(settings.host(mac).address)
     yield from settings.networks if own is None else (own,)

@@ -44,19 +44,23 @@ class Finding:
 
 
 def check(
-    config: Config, interfaces: Sequence[HostInterface], name_servers: Sequence[IPv4Address] = ()
+    config: Config,
+    interfaces: Sequence[HostInterface],
+    name_servers: Sequence[IPv4Address] = (),
+    way_out: str = "",
 ) -> tuple[Finding, ...]:
     """
     Look at everything that the daemon would use.
 
     @param interfaces: this host's.
     @param name_servers: this host's, for C{dns = auto}.
+    @param way_out: the interface of its default route.
     @return: what would be used first, then warnings, then what would keep the daemon from starting.
     """
     findings = [Finding(Kind.WARNING, text) for text in config.warnings]
     findings += _logger(config)
     if config.dhcp:
-        findings += _dhcp(config, interfaces, name_servers)
+        findings += _dhcp(config, interfaces, name_servers, way_out)
         findings += _access(config)
         findings += _leases(config)
     if config.tftp:
@@ -86,13 +90,13 @@ def _problem(origin: Origin, what: str, wrote: object) -> Finding:
 
 
 def _dhcp(
-    config: Config, interfaces: Sequence[HostInterface], name_servers: Sequence[IPv4Address]
+    config: Config, interfaces: Sequence[HostInterface], name_servers: Sequence[IPv4Address], way_out: str
 ) -> Iterator[Finding]:
     proxy = config.bootpd.mode == "proxy"
     ports = f"{config.bootpd.port} and 4011" if proxy else str(config.bootpd.port)
     yield _fact(f"DHCP: {'proxy' if proxy else 'server'} on {config.bootpd.address}, UDP port {ports}")
     try:
-        networks = settings_from(config, interfaces, name_servers).networks
+        networks = settings_from(config, interfaces, name_servers, way_out).networks
     except EnvironmentProblem as error:
         yield Finding(Kind.PROBLEM, str(error))
         return

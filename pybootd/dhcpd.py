@@ -23,9 +23,10 @@ from pybootd.dhcp.preview import Difference, Known, Side, differences
 from pybootd.dhcp.protocol import Dhcp
 from pybootd.dhcp.recall import Recall
 from pybootd.dhcp.rehearsal import pools_of
-from pybootd.dhcp.settings import Network, Settings, settings_from
+from pybootd.dhcp.settings import Network, Settings
 from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import EnvironmentProblem, StoreError
+from pybootd.here import settings_here
 from pybootd.interfaces import IAccessControl, ILeaseRecords, ILeaseStore, Phase, Question, Verdict
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Claim, Lease, State
@@ -34,7 +35,7 @@ from pybootd.machine import Firmware, Machine, mac_text
 from pybootd.net.advertisement import Advertiser, advertiser
 from pybootd.net.changes import Changes, changes
 from pybootd.net.echo import Echo, echo
-from pybootd.net.interfaces import Interface, interfaces, name_servers
+from pybootd.net.interfaces import Interface, interfaces
 from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
@@ -70,7 +71,7 @@ class DhcpService(Service):
         self._sizes = Sizes(files, shared.reactor.seconds) if files is not None else None
         config = self._config = shared.config
         self._interfaces = interfaces()
-        self._settings = settings_from(config, self._interfaces, name_servers())
+        self._settings = settings_here(config, self._interfaces)
         scheme = config.leases.store.partition(":")[0]
         self._store: ILeaseStore = shared.provider("pybootd.leases", scheme)
         self._backends, self._access = _access(shared)
@@ -299,7 +300,7 @@ class DhcpService(Service):
         @raise EnvironmentProblem: this host cannot do it.
         """
         found = interfaces()
-        settings = settings_from(shared.config, found, name_servers())
+        settings = settings_here(shared.config, found)
         backends, access = _access(shared)
         same = backends == self._backends
 

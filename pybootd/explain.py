@@ -17,10 +17,10 @@ from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet
 from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.request import Request
-from pybootd.dhcp.settings import Settings, settings_from
+from pybootd.dhcp.settings import Settings
 from pybootd.flags import Flags, ServiceOptions
+from pybootd.here import settings_here
 from pybootd.loading import load
-from pybootd.net.interfaces import interfaces, name_servers
 from pybootd.offline import Access, answers, traced
 from pybootd.orders import OrderBook, place_of
 from pybootd.words import address as address_word
@@ -50,7 +50,7 @@ class ExplainOptions(ServiceOptions):
 def explain(options: ExplainOptions, flags: Flags) -> int:
     """Print the decision about a first request of this client, and its trace."""
     config = load(flags)
-    settings = settings_from(config, interfaces(), name_servers())
+    settings = settings_here(config)
     request = _request(options, settings)
     facts = _facts(config, request)
     decision = decide(request, settings, facts)

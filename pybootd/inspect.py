@@ -22,7 +22,7 @@ from pybootd.interfaces import ILeaseRecords
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.loading import load
 from pybootd.machine import mac_text
-from pybootd.net.interfaces import interfaces, name_servers
+from pybootd.net.interfaces import default_interface, interfaces, name_servers
 from pybootd.registry import Context, provider
 from pybootd.text import printable
 from pybootd.words import mac as mac_word
@@ -51,7 +51,9 @@ class LeasesOptions(CommandOptions):
 
 def check(options: CheckOptions, flags: Flags) -> int:
     """Print what would be used and what is wrong; 1 if the daemon would not start."""
-    findings = checked(load(flags), interfaces(), name_servers())
+    among = interfaces()
+    way_out = default_interface(among)
+    findings = checked(load(flags), among, name_servers(), way_out.name if way_out is not None else "")
     for finding in findings:
         print(finding)
     return int(any(finding.kind is Kind.PROBLEM for finding in findings))

@@ -26,13 +26,13 @@ from pybootd.dhcp.packet import decode
 from pybootd.dhcp.policy import key_of
 from pybootd.dhcp.rehearsal import Answered, Rehearsal
 from pybootd.dhcp.request import Request
-from pybootd.dhcp.settings import settings_from
 from pybootd.errors import EnvironmentProblem, MalformedPacket
 from pybootd.flags import CommandOptions, Flags
+from pybootd.here import settings_here
 from pybootd.interfaces import Verdict
 from pybootd.loading import load
 from pybootd.machine import mac_text
-from pybootd.net.interfaces import Interface, interfaces, name_servers
+from pybootd.net.interfaces import Interface, interfaces
 from pybootd.offline import Access, answers, traced
 from pybootd.pcap import DamagedCapture, Datagram, datagrams
 from pybootd.text import printable
@@ -77,7 +77,7 @@ class Server:
         @param host: the interfaces of the host that it would run on.
         @raise EnvironmentProblem: it would not run there.
         """
-        settings = settings_from(config, host, name_servers())
+        settings = settings_here(config, host)
         self._access = Access(config)
         self._rehearsal = Rehearsal(settings, self._judge, config.bootpd.reclaim == "expired")
         self._broadcasts = {*BROADCASTS, *(dotted(network.last) for network in settings.networks)}

@@ -155,16 +155,20 @@ class Settings:
 
 
 def settings_from(
-    config: Config, interfaces: Sequence[HostInterface], name_servers: Sequence[IPv4Address] = ()
+    config: Config,
+    interfaces: Sequence[HostInterface],
+    name_servers: Sequence[IPv4Address] = (),
+    way_out: str = "",
 ) -> Settings:
     """
     Compile the configuration for this host.
 
     @param name_servers: the host's own, for C{dns = auto}.
+    @param way_out: the interface of the default route, which a proxy serves where none is named.
     @raise EnvironmentProblem: C{pool_start} is on no network of this host, or an interface does not exist.
     """
     bootpd = config.bootpd
-    home = _home(config, interfaces)
+    home = _home(config, interfaces, way_out)
     names = name_servers if bootpd.dns is None else bootpd.dns
     networks = [_network(config, *one, names) for one in home]
     networks += [_subnet(config, subnet, home, interfaces, name_servers) for subnet in config.subnets]
@@ -188,7 +192,9 @@ def settings_from(
     )
 
 
-def _home(config: Config, interfaces: Sequence[HostInterface]) -> list[tuple[HostInterface, IPv4Interface]]:
+def _home(
+    config: Config, interfaces: Sequence[HostInterface], way_out: str
+) -> list[tuple[HostInterface, IPv4Interface]]:
     """The interfaces that are served directly, each with the address that counts there."""
     bootpd = config.bootpd
     chosen = [one for one in interfaces if not bootpd.interface or one.name in bootpd.interface]
@@ -207,7 +213,8 @@ def _home(config: Config, interfaces: Sequence[HostInterface]) -> list[tuple[Hos
     real = [one for one in chosen if not one.addresses[0].ip.is_loopback] or list(chosen)
     if not real:
         raise EnvironmentProblem("no interface of this host has an IPv4 address; give one an address first")
-    return [(one, one.addresses[0]) for one in real]
+    main = [one for one in real if one.name == way_out and not bootpd.interface]
+    return [(one, one.addresses[0]) for one in main or real]
 
 
 def _there_are(interfaces: Iterable[HostInterface]) -> str:

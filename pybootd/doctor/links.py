@@ -9,9 +9,10 @@ from pathlib import Path
 from attrs import frozen
 
 from pybootd.config import Config
-from pybootd.dhcp.settings import HostInterface, Network, settings_from
+from pybootd.dhcp.settings import HostInterface, Network
 from pybootd.doctor.finding import Finding, fine, hint, wrong
 from pybootd.errors import EnvironmentProblem
+from pybootd.here import settings_here
 from pybootd.net.link import ETHERNET_MTU
 
 SYS = Path("/sys/class/net")
@@ -62,7 +63,7 @@ def served(config: Config, interfaces: Sequence[HostInterface]) -> list[tuple[Ho
     @raise EnvironmentProblem: there is none that would do.
     """
     by_index = {one.index: one for one in interfaces}
-    networks = settings_from(config, interfaces).networks
+    networks = settings_here(config, interfaces).networks
     return [(by_index[network.interface], network) for network in networks if network.interface in by_index]
 
 

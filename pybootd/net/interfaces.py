@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -50,6 +50,14 @@ class Interface:
         return next((own for own in self.addresses if address in own.network), None)
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=_Named)
+
+
 def interfaces() -> tuple[Interface, ...]:
     """
     Every interface with an IPv4 address beside which others can be given one: no link-local ones, no host routes.
@@ -65,7 +73,7 @@ def holding(address: IPv4Address, among: Iterable[Interface]) -> tuple[Interface
     return max(found, key=lambda pair: pair[1].network.prefixlen, default=None)
 
 
-def default_interface(among: Sequence[Interface]) -> Interface | None:
+def default_interface(among: Sequence[Named]) -> Named | None:
     """The interface of the default route."""
     name = ""
     if ROUTES.exists():

@@ -104,7 +104,11 @@ class HomeTests(SynchronousTestCase):
         self.assertRaises(EnvironmentProblem, on, HOSTS, USUAL.replace("[bootpd]", "[bootpd]\ninterface = eth1"))
 
     def test_proxy(self) -> None:
-        """A proxy serves every interface but the loopback, and has no pools."""
+        """A proxy serves the interface of the default route; without one all but the loopback; and has no pools."""
+        (network,) = settings_from(read(PROXY), HOSTS, (), "eth1").networks
+        self.assertEqual(network.interface_name, "eth1")
+        named = read(PROXY.replace("[bootpd]", "[bootpd]\ninterface = eth0; eth1"))
+        self.assertEqual(len(settings_from(named, HOSTS, (), "eth1").networks), 2)
         networks = on((LOOPBACK, *HOSTS), PROXY, FAR).networks
         self.assertEqual([network.interface_name for network in networks], ["eth0", "eth1", ""])
         self.assertEqual({network.pool_count for network in networks}, {0})

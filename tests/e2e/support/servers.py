@@ -111,7 +111,7 @@ def ready(namespace: Namespace, program: Program, ports: Sequence[tuple[str, int
         raise Unexpected(f"{problem}\n{program.output}") from None
 
 
-def dnsmasq(lab: Lab, namespace: Namespace, interface: str, *options: str) -> Program:
+def dnsmasq(lab: Lab, namespace: Namespace, interface: str, *options: str, dns: bool = False) -> Program:
     """
     A foreign DHCP server.
 
@@ -119,10 +119,14 @@ def dnsmasq(lab: Lab, namespace: Namespace, interface: str, *options: str) -> Pr
     """
     place = lab.directory(f"dnsmasq-{namespace.name}")
     common = (
-        "keep-in-foreground log-facility=- user=root port=0 no-ping no-resolv no-hosts log-dhcp conf-file=/dev/null "
+        "keep-in-foreground log-facility=- user=root no-ping no-resolv no-hosts log-dhcp conf-file=/dev/null "
         f"bind-interfaces interface={interface} dhcp-leasefile={place}/leases pid-file={place}/pid"
     )
-    program = namespace.start("dnsmasq", *(f"--{option}" for option in (*common.split(), *options)), directory=place)
+    program = namespace.start(
+        "dnsmasq",
+        *(f"--{option}" for option in (*common.split(), *([] if dns else ["port=0"]), *options)),
+        directory=place,
+    )
     ready(namespace, program, [("udp", 67)])
     return program
 
