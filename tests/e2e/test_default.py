@@ -69,16 +69,9 @@ class DefaultTests(BootTestCase):
         console.expect("Help", 5)
         console.send(b"\x1b")
         console.expect("boot:", 5)
-        for word in (
-            "install",
-            "vga=normal",
-            "console=ttyS0",
-            "DEBIAN_FRONTEND=text",
-            "auto=true",
-            "priority=critical",
-        ):
+        for word in "install vga=normal console=ttyS0 DEBIAN_FRONTEND=text auto=true priority=critical".split():
             console.send(f"{word} ".encode())
-            console.expect(word, 10)
+            console.expect(word[:4], 10)  # the line may be broken after that
         console.send(b"\r")
         console.expect("Configuring the network with DHCP", 120)
         self.finish(boot)
