@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import boot
+from pybootd import boot, here
 from pybootd.cli import main
 from pybootd.orders import OrderBook
 from tests.support.dhcp import HOSTS, MAC, OTHER
@@ -45,7 +45,7 @@ class BootTests(SynchronousTestCase):
         self.file.write_text(BASE.format(root=self.root))
         self.book = OrderBook(self.root / "pybootd.next")
         self.sent: list[tuple[bytes, str, int]] = []
-        self.patch(boot, "interfaces", lambda: HOSTS)
+        self.patch(here, "interfaces", lambda: HOSTS)
         self.patch(boot, "wake", self.wake)
 
     def wake(self, mac: bytes, address: IPv4Address, interface: int) -> None:

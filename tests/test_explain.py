@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import explain
+from pybootd import here
 from pybootd.cli import main
 from pybootd.orders import OrderBook
 from tests.support.dhcp import HOSTS
@@ -24,7 +24,7 @@ class ExplainTests(SynchronousTestCase):
         file = Path(self.mktemp())
         file.write_text(BASE.format(extra))
         out = StringIO()
-        self.patch(explain, "interfaces", lambda: HOSTS)
+        self.patch(here, "interfaces", lambda: HOSTS)
         self.patch(sys, "stdout", out)
         self.patch(sys, "stderr", StringIO())
         status = self.assertRaises(SystemExit, main, ["explain", "-c", str(file), *words]).code

@@ -78,7 +78,7 @@ class ServiceTests(SynchronousTestCase):
             (root / "file").write_text(name)
             self.roots.append(root)
         self.host(Interface("eth0", 2, MAC, (IPv4Interface("10.0.0.1/24"),)))
-        self.patch(dhcpd, "name_servers", lambda: ())
+        self.patch(here, "name_servers", lambda: ())
         self.patch(dhcpd, "changes", lambda changed, reactor: None)
         self.lamps: list[Lamp] = []
 
