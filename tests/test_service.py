@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from pybootd import dhcpd, registry, shared
+from pybootd import dhcpd, here, registry, shared
 from pybootd.config import Config
 from pybootd.content.content import Content
 from pybootd.dhcp.preview import Difference
