@@ -299,8 +299,8 @@ class Dhcp:
                 found.addCallback(self._found, key, machine, facts, network, vacancies)
                 found.addErrback(lambda failure: self.log.failure("cannot answer {mac}", failure, mac=machine.mac))
                 return
-            if found:
-                facts.candidate = found
+            self._consider(facts, found)
+            if found or not facts.writable:
                 decision = decide(request, self.settings, facts, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
 
@@ -315,9 +315,26 @@ class Dhcp:
         return self._or_more(found, vacancies)
 
     def _or_more(self, found: int, vacancies: Vacancies) -> int | Deferred[int]:
-        """What was found; else, when this server has got more of the pool, an address of that."""
-        more = self._sharing.more(vacancies.pool) if self._sharing is not None and not found else None
+        """What was found, if it still is what it seems; else, when there is more of the pool, an address of that."""
+        assert self._sharing is not None
+        lease = self.table.at(found) if found else None
+        if lease is not None and lease.key:
+            # its machine may have it still, by another server's word
+            return self._sharing.refresh(lease.key).addCallback(self._ended, found, vacancies)
+        more = self._sharing.more(vacancies.pool) if not found else None
         return found if more is None else more.addCallback(lambda brought: self._take(vacancies) if brought else 0)
+
+    def _ended(self, known: bool, address: int, vacancies: Vacancies) -> int | Deferred[int]:
+        """An address whose lease has ended, if that is so by the store's word, too; else another one."""
+        if not known:
+            return 0
+        return address if vacancies.pool.free(address, self._time()) else self._take(vacancies)
+
+    def _consider(self, facts: Facts, address: int) -> None:
+        """This address was found, or none (0): the pool is empty, or the store could not be asked for more of it."""
+        facts.candidate = address
+        if not address and self._sharing is not None and self._sharing.away:
+            facts.writable = False
 
     def _found(
         self, address: int, key: bytes, machine: Machine, before: Facts, network: Network, vacancies: Vacancies
@@ -328,8 +345,7 @@ class Dhcp:
             self._admit(request, machine)  # the address is of a pool that is there no longer
             return
         facts = self._facts(request, machine, before.verdict, network, before.attempt)
-        facts.candidate = address
-        facts.writable = facts.writable and (address > 0 or self._sharing is None or not self._sharing.away)
+        self._consider(facts, address)
         self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=self._traced), network)
 
     def _facts(
@@ -464,9 +480,7 @@ class Dhcp:
         if outcome is Outcome.VOID:
             # another server has given the address away, so what was known of it here is outdated
             self.table.withdraw(key_of(request))
-            self.table.forget(address)
-            if claim.fresh and self._sharing is not None and network.first in self._vacancies:
-                self._sharing.doubt(self._vacancies[network.first].pool)
+            self._lost(network, claim)
             taken = facts.taken | {address}
             facts = evolve(facts, lease=None, offered=0, candidate=0, owner=OTHER, taken=taken)
         else:
@@ -475,6 +489,16 @@ class Dhcp:
                 self._give_back(network, address)
         if request.kind not in (Kind.DECLINE, Kind.RELEASE):
             self._carry_out(request, machine, facts, decide(request, self.settings, facts), network)
+
+    def _lost(self, network: Network, claim: Claim) -> None:
+        """Another machine has this address, by another server's word."""
+        address = claim.lease.address
+        if self._sharing is None:
+            self.table.forget(address)
+            return
+        self._sharing.learn([self._sharing.foreign(address)])
+        if claim.fresh and network.first in self._vacancies:
+            self._sharing.doubt(self._vacancies[network.first].pool)
 
     def _settled(self, request: Request, machine: Machine, lease: Lease) -> None:
         """A lease is durable: the machine has its address, or has it no longer."""

@@ -18,11 +18,14 @@ from twisted.python.failure import Failure
 from pybootd.dhcp.pool import Pool
 from pybootd.errors import StoreError
 from pybootd.interfaces import ILeaseStore
-from pybootd.leases.lease import Allotment, Lease, slice_size
+from pybootd.leases.lease import Allotment, Lease, State, slice_size
 from pybootd.leases.table import LeaseTable
 
 ASKED = 4096
 """Machines that may wait for the store's word at once; whoever comes on top has to ask again."""
+
+FOREIGN = 300.0
+"""Seconds for which an address is left alone that another server turned out to have given away."""
 
 PAUSE = 5.0
 """Seconds until more of a pool is asked for again, where there was none left or no answer."""
@@ -70,9 +73,7 @@ class Sharing:
             return
         self._asked[key] = then
         if not waits:
-            found: Deferred[Any] = maybeDeferred(self._store.find, key)
-            found.addCallback(self._told, key)
-            found.addCallbacks(self._heard, self._failed)
+            found: Deferred[Any] = self.refresh(key)
             found.addCallback(lambda known: self._asked.pop(key)(known))
             found.addErrback(lambda failure: self.log.failure("cannot answer {key}", failure, key=key.hex(":")))
 
@@ -82,17 +83,28 @@ class Sharing:
         addresses = {lease.address for lease in known}
         for lease in self._table.all_of(key):
             if lease.address not in addresses:
-                self._table.forget(lease.address)
+                self._learn(self.foreign(lease.address))
         self.learn(known)
 
+    def foreign(self, address: int) -> Lease:
+        """What is known of an address that another machine turned out to have: nothing, so it is left alone for now."""
+        return Lease(address, b"", State.DECLINED, self._seconds() + FOREIGN)
+
     def learn(self, leases: Iterable[Lease]) -> None:
-        """The store knows these; what this server wrote down later counts more."""
+        """The store knows these: it is the truth, for what this server wrote down is in it."""
         for lease in leases:
-            known = self._table.at(lease.address)
-            if known is None or known.key == lease.key or known.expires < lease.expires:
-                self._table.learn(lease)
-                for pool in self._pools.values():
-                    pool.note(lease)
+            self._learn(lease)
+
+    def _learn(self, lease: Lease) -> None:
+        self._table.learn(lease)
+        for pool in self._pools.values():
+            pool.note(lease)
+
+    def refresh(self, key: bytes) -> Deferred[bool]:
+        """What does the store say of a machine by now?  Fires when that is known; with False: it could not be asked."""
+        found: Deferred[Any] = maybeDeferred(self._store.find, key)
+        found.addCallback(self._told, key)
+        return found.addCallbacks(self._heard, self._failed)
 
     def replenish(self, pool: Pool) -> None:
         """An address was taken: see to it that there are more."""
@@ -141,7 +153,9 @@ class Sharing:
             waiting.callback(more)
 
     def _heard(self, _: object) -> bool:
-        self.away = False
+        if self.away:
+            self.away = False
+            self._next = {pool: when for pool, when in self._next.items() if when == inf}
         return True
 
     def _failed(self, failure: Failure) -> bool:

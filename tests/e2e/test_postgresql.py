@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from tests.e2e.support.case import EndToEndTestCase
 from tests.e2e.support.postgresql import Postgresql
-from tests.e2e.support.servers import Pybootd
+from tests.e2e.support.servers import Pybootd, ini
 from tests.e2e.support.swarm import Answer, Swarm
 from tests.support.dhcp import ACK, NAK
 
 DATABASE, FIRST, SECOND = "10.77.0.1", "10.77.0.11", "10.77.0.12"
 MACHINES = 600
-LEASE = 20
+LEASE = 15
 """Seconds; a lease has to end while the test waits."""
 
 LATE = 40
 """Seconds that many machines, or a database that came back, may take on a slow host."""
 
-NOTHING = 2.0
+NOTHING = 1.5
 """Seconds for which there is no answer."""
 
 
@@ -210,3 +212,38 @@ class MistakeTests(SharedTestCase):
             self.assertEqual(len(said), 1, server.log)
             self.assertNotIn("wrong-word", server.log)
             self.assertNotIn("Traceback", server.log)
+
+    def test_no_library(self) -> None:
+        """Without psycopg the server does not start, and says what to install."""
+        directory = self.lab.directory("alone")
+        (directory / "psycopg.py").write_text("raise ImportError('No module named psycopg')\n")
+        status, said = self.told(directory, self.database.url, environment={"PYTHONPATH": str(directory)})
+        self.assertEqual(status, 1)
+        self.assertIn("pip install 'pybootd[postgresql]'", said)
+
+    def test_command(self) -> None:
+        """C{pybootd leases} lists what all servers gave; without the database it says why it cannot, and ends."""
+        self.serve(FIRST)
+        acks = self.swarm.obtain((1, 2), LATE)
+        directory = self.lab.directory("command")
+        status, said = self.told(directory, self.database.url, "leases")
+        self.assertEqual(
+            (status, {line.split()[0] for line in said.splitlines()}), (0, set(self.addresses(acks).values()))
+        )
+        status, said = self.told(directory, self.database.url, "leases", "release", acks[1].address)
+        self.assertEqual((status, self.written()), (0, {2: acks[2].address}))
+        self.database.stop()
+        status, said = self.told(directory, self.database.url, "leases")
+        self.assertEqual((status, len(said.splitlines())), (1, 1), said)
+        self.assertIn(f"postgresql://{DATABASE}/pybootd", said)
+
+    def told(
+        self, directory: Path, url: str, *words: str, environment: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """What a command of pybootd says before it ends, and its status."""
+        file = directory / "pybootd.ini"
+        file.write_text(ini({"bootpd": {"pool_start": "10.77.64.0"}, "leases": {"store": url}}))
+        line = [sys.executable, "-m", "pybootd", *words, "-c", file, *(() if words else ("-p",))]
+        done = self.hosts[SECOND].run(*line, check=False, directory=directory, environment=environment)
+        self.assertNotIn("Traceback", done.stdout + done.stderr)
+        return done.returncode, done.stdout + done.stderr

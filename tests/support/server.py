@@ -15,9 +15,10 @@ from pybootd.dhcp.packet import Packet, decode
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.protocol import Dhcp
 from pybootd.dhcp.settings import Network
+from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import StoreError
 from pybootd.events import Bus, Event, record
-from pybootd.interfaces import IAccessControl, Question, Verdict
+from pybootd.interfaces import IAccessControl, ILeaseStore, Question, Verdict
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Claim
 from pybootd.leases.memory import MemoryStore
@@ -146,10 +147,17 @@ class Server:
         reclaim: bool = False,
         machines: int = 1000,
         offers: int = 4096,
+        shared: ILeaseStore | None = None,
+        clock: Clock | None = None,
         **options: object,
     ) -> None:
-        self.clock = Clock()
-        self.clock.advance(NOW)
+        """
+        @param shared: a store that other servers use too, in place of the test's own.
+        @param clock: the one that they go by, too.
+        """
+        self.clock = clock or Clock()
+        self.clock.advance(0 if clock else NOW)
+        self.shared = shared
         self.settings = settings(text, extra=extra)
         self.reclaim = reclaim
         self.wire, self.store, self.bus = Wire(self.clock), Store(), Bus()
@@ -157,19 +165,23 @@ class Server:
         self.machines = Machines(machines)
         self.table = LeaseTable((), offers)
         self.pools = self._pools()
+        self.sharing = Sharing(shared, self.table, self.pools, self.clock.seconds) if shared is not None else None
         self.dhcp = Dhcp(
             self.settings,
             self.table,
             self.pools,
-            GroupCommit(self.store, self.clock.callLater),
+            GroupCommit(shared or self.store, self.clock.callLater),
             self.wire,
             self.machines,
             self.bus,
             self.clock,
             access=access,
             conflict_check=conflict_check,
+            sharing=self.sharing,
             **options,  # type: ignore[arg-type]
         )
+        if self.sharing is not None:
+            self.sharing.begin()
         self.dhcp.start()
 
     def _pools(self) -> dict[int, Pool]:
@@ -180,6 +192,7 @@ class Server:
                 self.table,
                 reserved=[address for address in self.settings.reserved if address in network],
                 reclaim=self.reclaim,
+                slices=None if self.shared is None else (),
             )
             for network in self.settings.networks
             if network.pool_count
