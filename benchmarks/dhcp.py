@@ -1,12 +1,13 @@
 """
 DHCP side by side: pybootd, Kea (memfile), dnsmasq and ISC dhcpd, in one interleaved run.
 
-    sudo python -m benchmarks.dhcp [--rounds 3] [--leases 100,10000,60000] [--exchanges 4000] [--only pybootd,kea]
+    sudo python -m benchmarks.dhcp [--rounds 3] [--leases 100] [--exchanges 10000] [--only pybootd,kea] [--write]
 
 Each server starts with so many leases on record, on one core; a load on the other core drives machines through
-DISCOVER, OFFER, REQUEST, ACK, 32 at a time: first machines the server has never seen, then the same ones again.
+DISCOVER, OFFER, REQUEST, ACK: first machines the server has never seen, 32 at a time; then the same ones
+again; then 500 more that begin one after another, 500 in a second; then 1000 more that all begin at once.
 Needs root, gcc, and the peers (Debian: C{kea-dhcp4-server dnsmasq-base isc-dhcp-server}); a peer that is not
-installed is left out and said so.
+installed is left out and said so.  C{--write} puts tables and plots into docs/performance.rst.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from pathlib import Path
 from attrs import frozen
 from twisted.internet.defer import maybeDeferred
 
-from benchmarks.lab import CLIENT_ADDRESS, SERVER_ADDRESS, Lab, Process, lab, machine, median, table
+from benchmarks import report
+from benchmarks.lab import SERVER_ADDRESS, Lab, Process, lab, machine, median, table
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.sqlite import SqliteStore
 
@@ -32,6 +34,15 @@ POOL = IPv4Address("10.91.1.0")
 SIZE = 64_000
 NEW = 0x01000000
 """Where the numbers of unknown machines begin; machines on record count from 0."""
+
+SECONDS = 4
+"""For one load; slow servers see fewer machines."""
+
+PACED, RATE = 500, 500
+"""Machines that begin one after another, and how many in a second."""
+
+STORM = 1000
+"""Machines that begin at once."""
 
 
 def mac(number: int) -> str:
@@ -143,40 +154,66 @@ SERVERS = (
 
 
 @frozen
+class Load:
+    """What one load saw, in milliseconds where it is about time, and what it cost the server."""
+
+    rate: float
+    cpu: float
+    """Microseconds for each exchange."""
+    offer: tuple[float, float]
+    """Until the OFFER: the median, and the 99th percentile."""
+    ack: tuple[float, float]
+    last: float
+    """Until the last ACK."""
+    again: int
+    """Messages that were sent again, for no answer came within a second."""
+    failed: int
+
+
+@frozen
 class Result:
     """One server, one number of leases, one round."""
 
     start: float
     memory: float
-    new: dict[str, float]
-    new_cpu: float
-    known: dict[str, float]
-    known_cpu: float
+    new: Load
+    known: Load
+    paced: Load
+    storm: Load
 
 
-def load(place: Lab, binary: Path, first: int, count: int) -> dict[str, float]:
-    """One load, to its end."""
-    done = place.inside(str(binary), "eth0", str(first), str(count), "32", timeout=90)
+def load(place: Lab, binary: Path, process: Process, first: int, count: int, *words: int) -> Load:
+    """One load, to its end.  C{words}: how many at a time, for how many seconds, how many in a second."""
+    before = process.cpu()
+    done = place.inside(str(binary), "eth0", *map(str, (first, count, *words)), timeout=90)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return dict(json.loads(done.stdout))
+    seen = json.loads(done.stdout)
+    return Load(
+        seen["rate"],
+        (process.cpu() - before) / max(seen["completed"], 1) * 1e6,
+        (seen["offer_p50"], seen["offer_p99"]),
+        (seen["ack_p50"], seen["ack_p99"]),
+        seen["last"] * 1e3,
+        seen["again"],
+        seen["failed"] + seen["naks"],
+    )
 
 
 def measure(place: Lab, binary: Path, server: Server, leases: int, exchanges: int) -> Result:
-    """Start, load with unknown machines, load with known ones, stop."""
+    """Start, one load after another, stop."""
     scratch = place.scratch / f"{server.name}-{leases}-{time.monotonic_ns()}"
     scratch.mkdir()
     command = server.prepare(scratch, leases)
     process: Process = place.start(server.name, ["env", "-C", str(scratch), *command])
     try:
         start = ready(place, process, binary)
-        costs: list[float] = []
-        loads: list[dict[str, float]] = []
-        for _ in range(2):
-            before = process.cpu()
-            loads.append(load(place, binary, NEW, exchanges))
-            costs.append((process.cpu() - before) / max(loads[-1]["completed"], 1) * 1e6)
-        return Result(start, process.memory(), loads[0], costs[0], loads[1], costs[1])
+        count = min(exchanges, SIZE - leases - PACED - STORM - 10)
+        new = load(place, binary, process, NEW, count, 32, SECONDS)
+        known = load(place, binary, process, NEW, max(1, int(new.rate * new.last / 1e3) - 32), 32, SECONDS)
+        paced = load(place, binary, process, 2 * NEW, PACED, PACED, SECONDS, RATE)
+        storm = load(place, binary, process, 3 * NEW, STORM, STORM, SECONDS)
+        return Result(start, process.memory(), new, known, paced, storm)
     finally:
         process.stop()
 
@@ -194,12 +231,13 @@ def ready(place: Lab, process: Process, binary: Path) -> float:
 
 
 def main() -> None:
-    """Run, and print one table for each number of leases."""
+    """Run, and print the tables for each number of leases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--leases", default="100,10000,60000")
-    parser.add_argument("--exchanges", type=int, default=4000, help="for pybootd and Kea; slower peers do a tenth")
+    parser.add_argument("--leases", default="100")
+    parser.add_argument("--exchanges", type=int, default=10000, help="machines in a load, at most")
     parser.add_argument("--only", default="")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.rst")
     options = parser.parse_args()
     chosen = [s for s in SERVERS if (not options.only or s.name in options.only.split(",")) and shutil.which(s.program)]
     for server in SERVERS:
@@ -213,34 +251,89 @@ def main() -> None:
             results: dict[str, list[Result]] = {server.name: [] for server in chosen}
             for _ in range(options.rounds):
                 for server in chosen:
-                    count = options.exchanges if server.name in ("pybootd", "kea") else options.exchanges // 10
-                    results[server.name].append(measure(place, binary, server, leases, min(count, SIZE - leases - 10)))
-            print(f"\n{leases} leases on record, median of {options.rounds}, {CLIENT_ADDRESS} asks {SERVER_ADDRESS}\n")
-            print(report(results))
+                    results[server.name].append(measure(place, binary, server, leases, options.exchanges))
+            shown = f"{leases} leases on record, medians of {options.rounds} rounds:\n\n{tables(results)}"
+            print(f"\n{shown}")
+            if options.write:
+                report.put(f"dhcp-{leases}", f"{report.heading('benchmarks.dhcp')}\n\n{shown}")
+                plot(f"dhcp-{leases}", results)
 
 
-def report(results: dict[str, list[Result]]) -> str:
-    """The table."""
-    reference = median([r.new["rate"] for r in results["kea"]]) if results.get("kea") else float("nan")
-    rows = []
+def rates(results: dict[str, list[Result]], name: str, which: str) -> list[float]:
+    """Exchanges in a second, of each round."""
+    return [getattr(one, which).rate for one in results.get(name, [])]
+
+
+def tables(results: dict[str, list[Result]]) -> str:
+    """One of throughput and cost, one of how long machines wait."""
+    rows, waits = [], []
     for name, runs in results.items():
-        new = median([r.new["rate"] for r in runs])
+        costs = [report.spread([getattr(one, which).cpu for one in runs]) for which in ("new", "known")]
         rows.append(
             [
                 name,
-                f"{new:.0f}",
-                f"{new / reference:.2f}",
-                f"{median([r.known['rate'] for r in runs]):.0f}",
-                f"{median([r.new_cpu for r in runs]):.0f}, {median([r.known_cpu for r in runs]):.0f}",
-                f"{median([r.new['offer_p50'] for r in runs]):.2f} / {median([r.new['offer_p99'] for r in runs]):.2f}",
-                f"{median([r.new['ack_p50'] for r in runs]):.2f} / {median([r.new['ack_p99'] for r in runs]):.2f}",
-                f"{median([r.start for r in runs]):.2f}",
-                f"{median([r.memory for r in runs]):.0f}",
-                f"{sum(r.new['failed'] + r.known['failed'] for r in runs):.0f}",
+                *(f"{median(rates(results, name, which)):.0f}" for which in ("new", "known")),
+                *(
+                    report.text(report.ratios(rates(results, name, which), rates(results, "kea", which)))
+                    for which in ("new", "known")
+                ),
+                *(report.text(cost, 0) for cost in costs),
+                f"{median([one.start for one in runs]):.2f}",
+                f"{median([one.memory for one in runs]):.0f}",
+                str(sum(one.new.failed + one.known.failed for one in runs)),
             ]
         )
-    header = ["server", "new/s", "to kea", "known/s", "CPU us (new, known)", "OFFER p50/p99 ms", "ACK p50/p99 ms"]
-    return table([*header, "start s", "MB", "failed"], rows)
+        waits.append(
+            [name, *(waited([getattr(one, which) for one in runs]) for which in ("new", "paced")), *last(runs)]
+        )
+    costs_of = table(
+        [
+            "server",
+            "new/s",
+            "known/s",
+            "new, to Kea",
+            "known, to Kea",
+            "CPU us, new",
+            "known",
+            "start s",
+            "MB",
+            "failed",
+        ],
+        rows,
+    )
+    waits_of = table(
+        [
+            "server",
+            "32 at a time: OFFER; ACK p50/p99 ms",
+            f"{RATE} in a second: OFFER; ACK p50/p99 ms",
+            f"{STORM} at once: last ACK ms",
+            "messages sent again",
+        ],
+        waits,
+    )
+    return f"{costs_of}\n\n{waits_of}"
+
+
+def waited(loads: list[Load]) -> str:
+    """How long for an OFFER, and for an ACK."""
+    offer, ack = ([median([getattr(one, what)[part] for one in loads]) for part in (0, 1)] for what in ("offer", "ack"))
+    return f"{offer[0]:.2f} / {offer[1]:.2f}; {ack[0]:.2f} / {ack[1]:.2f}"
+
+
+def last(runs: list[Result]) -> list[str]:
+    """How many machines of the storm had an ACK in the end, and when the last."""
+    again = median([one.storm.again for one in runs])
+    return [f"{median([one.storm.last for one in runs]):.0f}", f"{again:.0f}"]
+
+
+def plot(name: str, results: dict[str, list[Result]]) -> None:
+    """Rates, as ratios to Kea's."""
+    cases = {"machines never seen": "new", "machines seen before": "known"}
+    series = {
+        server: [report.ratios(rates(results, server, which), rates(results, "kea", which)) for which in cases.values()]
+        for server in results
+    }
+    report.bars(name, "exchanges in a second, to Kea", list(cases), series)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 /*
  * Closed-loop DHCP load: so many machines at once, each through DISCOVER, OFFER, REQUEST, ACK.
  *
- *   dhcpload INTERFACE FIRST COUNT OUTSTANDING [BURST]
+ *   dhcpload INTERFACE FIRST COUNT OUTSTANDING [SECONDS [RATE]]
  *
  * FIRST numbers the machines (the last four bytes of their hardware addresses), COUNT is how many go through the
- * exchange, OUTSTANDING how many are under way at any moment.  Replies are asked for by broadcast.  A message that is
- * not answered within a second is sent again, five times at most.  Prints one JSON object.
+ * exchange, OUTSTANDING how many are under way at any moment.  After SECONDS (60) no more begin; RATE is how many begin
+ * in a second at most.  Replies are asked for by broadcast.  A message that is not answered within a second is sent
+ * again, five times at most.  Prints one JSON object; "last" is the time until the last ACK.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -125,7 +126,7 @@ static int ascending(const void *a, const void *b)
 int main(int argc, char **argv)
 {
     if (argc < 5)
-        return fprintf(stderr, "usage: dhcpload INTERFACE FIRST COUNT OUTSTANDING\n"), 2;
+        return fprintf(stderr, "usage: dhcpload INTERFACE FIRST COUNT OUTSTANDING [SECONDS [RATE]]\n"), 2;
     first = (uint32_t)strtoul(argv[2], 0, 0);
     count = (uint32_t)strtoul(argv[3], 0, 0);
     uint32_t outstanding = (uint32_t)strtoul(argv[4], 0, 0), next = 0, done = 0, failed = 0;
@@ -142,14 +143,17 @@ int main(int argc, char **argv)
     target.sin_family = AF_INET;
     target.sin_port = htons(67);
     target.sin_addr.s_addr = INADDR_BROADCAST;
-    double begin = now(), looked = begin;
+    double limit = argc > 5 ? atof(argv[5]) : 60, rate = argc > 6 ? atof(argv[6]) : 0;
+    double begin = now(), looked = begin, last = begin;
     while (done + failed < count) {
-        while (next < count && next - done - failed < outstanding)
+        while (next < count && next - done - failed < outstanding && (rate <= 0 || next < (now() - begin) * rate))
             send_message(next++, DISCOVER);
         struct pollfd p = {.fd = sock, .events = POLLIN};
-        poll(&p, 1, 50);
-        done += (uint32_t)receive();
+        poll(&p, 1, rate > 0 ? 1 : 50);
+        uint32_t ended = (uint32_t)receive();
         double t = now();
+        if (ended)
+            done += ended, last = t;
         if (t - looked > 0.1) {
             looked = t;
             for (uint32_t i = 0; i < next; i++) {
@@ -165,10 +169,12 @@ int main(int argc, char **argv)
                 }
             }
         }
-        if (t - begin > 60)
+        if (t - begin > limit)
+            count = next;
+        if (t - begin > limit + 15)
             break;
     }
-    double seconds = now() - begin;
+    double seconds = last - begin;
     float *offers = malloc(count * sizeof(float)), *acks = malloc(count * sizeof(float));
     uint32_t good = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -180,7 +186,8 @@ int main(int argc, char **argv)
     qsort(acks, good, sizeof *acks, ascending);
 #define P(list, part) (good ? (list)[(uint32_t)((good - 1) * (part))] * 1e3 : 0)
     printf("{\"completed\": %u, \"failed\": %u, \"naks\": %ld, \"again\": %ld, \"seconds\": %.4f, \"rate\": %.1f, "
-           "\"offer_p50\": %.3f, \"offer_p99\": %.3f, \"ack_p50\": %.3f, \"ack_p99\": %.3f}\n",
-           good, failed, naks, again, seconds, good / seconds, P(offers, .5), P(offers, .99), P(acks, .5), P(acks, .99));
+           "\"offer_p50\": %.3f, \"offer_p99\": %.3f, \"ack_p50\": %.3f, \"ack_p99\": %.3f, \"last\": %.4f}\n",
+           good, failed, naks, again, seconds, good / seconds, P(offers, .5), P(offers, .99), P(acks, .5), P(acks, .99),
+           seconds);
     return 0;
 }

@@ -1,10 +1,11 @@
 """
 HTTP side by side: pybootd, nginx (one worker, sendfile), C{twistd web} and C{http.server}, in one interleaved run.
 
-    sudo python -m benchmarks.http [--rounds 3] [--seconds 4] [--only pybootd,nginx]
+    sudo python -m benchmarks.http [--rounds 3] [--seconds 3] [--only pybootd,nginx] [--write]
 
 Server on one core, wrk on the other.  Needs root and Debian's C{wrk nginx-light}; what is not installed is left out
-and said so.  Figures are ratios to nginx in the same run, and CPU seconds of the server for each GB.
+and said so.  Figures are ratios to nginx in the same round, CPU seconds of the server for each GB, and private memory
+for each connection under way.  C{--write} puts a table and a plot into docs/performance.rst.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import argparse
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks import report
 from benchmarks.lab import SERVER_ADDRESS, Lab, Process, lab, machine, median, table
 
 MIB = 1 << 20
@@ -40,6 +43,9 @@ request = function()
   return wrk.format("GET", nil, {["Range"] = "bytes=" .. first .. "-" .. (first + 1048575)})
 end
 """
+MANY = 64
+"""Connections, from which on memory is told: with few it is what the server kept of earlier loads."""
+
 CLOSE = 'wrk.headers["Connection"] = "close"'
 
 CASES = (
@@ -115,25 +121,39 @@ class Result:
     cpu: float
     """CPU seconds of the server for each GB."""
     errors: int
+    memory: float
+    """KB of private memory for each connection, above the idle server."""
 
 
-def measure(place: Lab, process: Process, server: Server, case: Case, seconds: int) -> Result:
-    """One load."""
+def measure(place: Lab, process: Process, server: Server, case: Case, seconds: int, idle: float) -> Result:
+    """One load; C{idle}: MB of the server before the first of them."""
     command = ["wrk", "-t1", f"-c{case.connections}", f"-d{seconds}s", "--timeout", "30s"]
     if case.script:
         script = place.scratch / f"{abs(hash(case.script))}.lua"
         script.write_text(case.script)
         command += ["-s", str(script)]
     before = process.cpu()
-    done = place.inside(*command, f"http://{SERVER_ADDRESS}:{server.port}/{case.file}")
+    load = place.start(
+        "wrk", [*command, f"http://{SERVER_ADDRESS}:{server.port}/{case.file}"], where=place.client, core=1
+    )
+    time.sleep(seconds / 2)
+    busy = process.memory()
+    load.popen.wait(120)
     spent = process.cpu() - before
-    requests = float(found(r"Requests/sec:\s+([\d.]+)", done.stdout))
-    amount, unit = re.search(r"([\d.]+)(\w+) read", done.stdout).groups()  # type: ignore[union-attr]
+    printed = load.log.read_text()
+    requests = float(found(r"Requests/sec:\s+([\d.]+)", printed))
+    amount, unit = re.search(r"([\d.]+)(\w+) read", printed).groups()  # type: ignore[union-attr]
     megabytes = float(amount) * {"B": 1e-6, "KB": 1.024e-3, "MB": 1.048576, "GB": 1073.741824}[unit]
-    duration = float(found(r"requests in\s+([\d.]+)s", done.stdout))
-    errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", done.stdout)))
-    errors += int(found(r"Non-2xx or 3xx responses: (\d+)", done.stdout) or 0)
-    return Result(requests, megabytes / duration, spent / max(megabytes / 1000, 1e-9), errors)
+    duration = float(found(r"requests in\s+([\d.]+)s", printed))
+    errors = sum(map(int, re.findall(r"(?:connect|read|write|timeout) (\d+)", printed)))
+    errors += int(found(r"Non-2xx or 3xx responses: (\d+)", printed) or 0)
+    return Result(
+        requests,
+        megabytes / duration,
+        spent / max(megabytes / 1000, 1e-9),
+        errors,
+        max(0, busy - idle) * 1024 / case.connections,
+    )
 
 
 def found(pattern: str, text: str) -> str:
@@ -146,9 +166,10 @@ def main() -> None:
     """Run, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--only", default="")
     parser.add_argument("--cases", default="", help="a part of the cases' names")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.rst")
     options = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not installed: apt-get install wrk")
@@ -160,40 +181,60 @@ def main() -> None:
         for name, size in FILES.items():
             with (root / name).open("wb") as file:
                 file.truncate(size)
+            with (root / name).open("rb") as file:
+                while file.read(MIB):
+                    pass  # in memory for all of them
         started = {}
         for server in chosen:
             started[server.name] = place.start(server.name.replace(" ", "-"), server.prepare(place.scratch, root))
             place.listening(started[server.name], server.port, protocol="tcp")
+        idle = {name: process.memory() for name, process in started.items()}
         results: dict[tuple[str, str], list[Result]] = {}
         for _ in range(options.rounds):
             for case in CASES:
                 for server in chosen:
                     if options.cases in case.name:
-                        one = measure(place, started[server.name], server, case, options.seconds)
+                        one = measure(place, started[server.name], server, case, options.seconds, idle[server.name])
                         results.setdefault((case.name, server.name), []).append(one)
-        print(report([server.name for server in chosen], results))
-        print("\nprivate memory at the end, MB: " + ", ".join(f"{n} {p.memory():.0f}" for n, p in started.items()))
+        names = [server.name for server in chosen]
+        notes = "Private memory when idle, MB: " + ", ".join(f"{name} {idle[name]:.0f}" for name in names) + "."
+    print(f"{tables(names, results)}\n\n{notes}")
+    if options.write:
+        report.put("http", f"{report.heading('benchmarks.http')}\n\n{tables(names, results)}\n\n{notes}")
+        plot(names, results)
 
 
-def report(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -> str:
-    """A row for each case, a column for each server: ratio to nginx, CPU s/GB, failed requests."""
+def compared(case: Case, name: str, results: dict[tuple[str, str], list[Result]]) -> report.Spread | None:
+    """A server's throughput, to nginx's in the same round."""
+    return report.ratios(*([one.speed for one in results.get((case.name, who), [])] for who in (name, "nginx")))
+
+
+def tables(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -> str:
+    """A row for each case, a column for each server: ratio to nginx, CPU s/GB, memory, failed requests."""
     rows = []
     for case in CASES:
         if (case.name, names[0]) not in results:
             continue
-        reference = median([r.speed for r in results.get((case.name, "nginx"), [])])
-        row = [case.name]
+        cells = [case.name]
         for name in names:
             runs = results[case.name, name]
-            failed = sum(r.errors for r in runs)
-            row.append(
-                f"{median([r.speed for r in runs]) / reference:.2f} ({median([r.cpu for r in runs]):.2f})"
-                + (f" {failed} failed" if failed else "")
+            failed = sum(one.errors for one in runs)
+            cells.append(
+                f"{report.text(compared(case, name, results))}, {median([one.cpu for one in runs]):.2f}"
+                + (f", {median([one.memory for one in runs]):.0f} KB" if case.connections >= MANY else "")
+                + (f", {failed} failed" if failed else "")
             )
         runs = results.get((case.name, "nginx"), [])
-        row.append(f"{reference:.0f} MB/s, {median([r.requests for r in runs]):.0f}/s")
-        rows.append(row)
+        cells.append(f"{median([one.speed for one in runs]):.0f} MB/s, {median([one.requests for one in runs]):.0f}/s")
+        rows.append(cells)
     return table(["case", *names, "nginx absolute"], rows)
+
+
+def plot(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -> None:
+    """Throughput, to nginx."""
+    cases = [case for case in CASES if (case.name, names[0]) in results]
+    series = {name: [compared(case, name, results) for case in cases] for name in names}
+    report.bars("http", "throughput, to nginx", [case.name for case in cases], series)
 
 
 if __name__ == "__main__":

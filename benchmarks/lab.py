@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from attrs import define, field
@@ -23,6 +24,10 @@ SERVER_ADDRESS = "10.91.0.1"
 CLIENT_ADDRESS = "10.91.0.2"
 PREFIX = 16
 TICKS = os.sysconf("SC_CLK_TCK")
+GROUPS = next(
+    (p for p in map(Path, ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")) if (p / "cgroup.procs").exists()), None
+)
+"""Where the kernel counts for groups of processes: children are seen too whose parent does not wait for them."""
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -40,6 +45,7 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
+    group: Path | None = None
 
     def _tree(self) -> list[int]:
         pids = [self.popen.pid]
@@ -51,6 +57,9 @@ class Process:
 
     def cpu(self) -> float:
         """CPU seconds spent so far, in user and kernel mode, ended children included."""
+        if self.group is not None:
+            usage = (self.group / "cpu.stat").read_text().split()
+            return int(usage[usage.index("usage_usec") + 1]) / 1e6
         total = 0
         for pid in self._tree():
             with contextlib.suppress(OSError):
@@ -78,6 +87,30 @@ class Process:
                 self.popen.kill()
                 self.popen.wait()
 
+    def forget(self) -> None:
+        """Count no more; nothing of it runs any longer."""
+        if self.group is not None:
+            for pid in map(int, (self.group / "cgroup.procs").read_text().split()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + 5
+            while (self.group / "cgroup.procs").read_text() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            self.group.rmdir()
+            self.group = None
+
+
+def counted() -> Path | None:
+    """A new group, for a program and its children."""
+    if GROUPS is None:
+        return None
+    group = GROUPS / f"pybootd-benchmark-{os.getpid()}-{time.monotonic_ns()}"
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    return group
+
 
 @define
 class Lab:
@@ -91,16 +124,18 @@ class Lab:
     def start(self, name: str, command: Sequence[str | Path], *, where: str = "", core: int = 0) -> Process:
         """Start a program in a namespace (the server's, if not said otherwise), pinned to one core."""
         log = self.scratch / f"{name}-{len(self._started)}.log"
+        group = counted()
+        enter = ["sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$@"', "sh"] if group else []
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                ["ip", "netns", "exec", where or self.server, "taskset", "-c", str(core), *map(str, command)],
+                [*enter, "ip", "netns", "exec", where or self.server, "taskset", "-c", str(core), *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.scratch,
                 start_new_session=True,
             )
-        process = Process(name, popen, log)
+        process = Process(name, popen, log, group)
         self._started.append(process)
         return process
 
@@ -138,7 +173,9 @@ class Lab:
     def clear(self) -> None:
         """End everything that was started."""
         while self._started:
-            self._started.pop().stop()
+            process = self._started.pop()
+            process.stop()
+            process.forget()
 
 
 @contextlib.contextmanager
@@ -191,13 +228,4 @@ def machine() -> str:
         ),
         "unknown processor",
     )
-    return f"{os.cpu_count()} cores, {model}, Linux {os.uname().release}"
-
-
-def interleaved(rounds: int, runs: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """Each run in turn, several rounds of it, so that a machine whose speed drifts treats all alike."""
-    results: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, measure in runs.items():
-            results[name].append(measure())
-    return results
+    return f"{os.cpu_count()} cores, {model}, Linux {os.uname().release}, Python {platform.python_version()}"

@@ -1,14 +1,16 @@
 """
-TFTP side by side: pybootd, dnsmasq, tftpd-hpa and atftpd, in one interleaved run.
+TFTP side by side: pybootd, dnsmasq, tftpd-hpa, atftpd, and py3tftp and tftpy in Python, in one interleaved run.
 
-    sudo python -m benchmarks.tftp [--rounds 3] [--cases lockstep,windows,storms,small,loss] [--only pybootd,dnsmasq]
-                                   [--offload] [--json FILE]
+    sudo python -m benchmarks.tftp [--rounds 3] [--cases lockstep,windows,storms,small,loss,memory]
+                                   [--only pybootd,dnsmasq] [--offload] [--json FILE] [--write]
 
 Each server is on one core, a load in C on the other, with a cable of MTU 1500 between them.  Throughput is
 given as a ratio to the best of the others in the same round, and processor time for each GB.  Every block's number,
 place and file's size are checked.  Needs root, gcc, and the peers (Debian: C{dnsmasq-base tftpd-hpa atftpd}); a peer
-that is not installed is left out and said so.  dnsmasq knows windows from version 2.92 on only, tftpd-hpa not at
-all: they run those cases without.
+that is not installed is left out and said so.  dnsmasq knows windows from version 2.92 on only, tftpd-hpa and tftpy not
+at all: they run those cases without.  tftpd-hpa and atftpd cannot both be installed on Debian, but the package of one
+can be unpacked (C{apt-get download atftpd; dpkg-deb -x atftpd_*.deb peers}) and put on the C{PATH}.  C{--write} puts
+the table of each group of cases and a plot of it into docs/performance.rst.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import array
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -28,9 +31,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks import report
 from benchmarks.lab import SERVER_ADDRESS, Lab, Process, lab, machine, median, run, table
 
-LIMIT = 40
+LIMIT = 20
 """Seconds for one measurement; who needs longer has not finished."""
 
 
@@ -50,6 +54,8 @@ class Case:
     """Of the datagrams, in each direction."""
     delay: int = 0
     """Microseconds of a round trip."""
+    reorder: float = 0.0
+    """Of the datagrams, that arrive behind the next one."""
 
 
 MB = 1 << 20
@@ -70,6 +76,8 @@ CASES = (
     Case("loss", "1 % loss", 256 << 10, 1, 1, loss=0.01),
     Case("loss", "1 % loss, windowsize 16", 8 * MB, 1, 1, windowsize=16, loss=0.01),
     Case("loss", "1 % loss, 64 clients", 256 << 10, 64, 64, loss=0.01),
+    Case("loss", "reordered, windowsize 16", 4 * MB, 1, 1, windowsize=16, reorder=0.05),
+    Case("memory", "256 clients, 20 ms", 256 << 10, 256, 256, delay=20000),
 )
 
 
@@ -100,12 +108,31 @@ def atftpd(scratch: Path, root: Path) -> list[str]:
     ]
 
 
+def py3tftp(scratch: Path, root: Path) -> list[str]:
+    """Python's asyncio; it serves its working directory."""
+    return ["env", "-C", str(root), str(Path(sys.executable).with_name("py3tftp")), "-p", "69"]
+
+
+def tftpy(scratch: Path, root: Path) -> list[str]:
+    """Python's select, in a loop of its own."""
+    program = "import sys, tftpy; tftpy.TftpServer(sys.argv[1]).listen('0.0.0.0', 69)"
+    return [sys.executable, "-c", program, str(root)]
+
+
 SERVERS: dict[str, Callable[[Path, Path], list[str]]] = {
     "pybootd": pybootd,
     "dnsmasq": dnsmasq,
     "tftpd-hpa": hpa,
     "atftpd": atftpd,
+    "py3tftp": py3tftp,
+    "tftpy": tftpy,
 }
+PYTHON = ("py3tftp", "tftpy")
+
+
+def installed(name: str, command: Sequence[str]) -> bool:
+    """Whether this server can be started."""
+    return importlib.util.find_spec(name) is not None if name in PYTHON else shutil.which(command[0]) is not None
 
 
 @frozen
@@ -126,18 +153,30 @@ class Result:
 
     failed: int
 
+    memory: float
+    """KB of private memory for each transfer that is under way."""
+
 
 def measure(place: Lab, binary: Path, process: Process, case: Case) -> Result | None:
     """One load against a running server; None where it has not finished in time."""
     words = (f"{case.size}.bin", case.size, case.clients, case.transfers, case.blksize, case.windowsize)
-    before = process.cpu()
+    before, idle, busy = process.cpu(), process.memory(), 0.0
+    program = place.start(
+        "load",
+        [binary, SERVER_ADDRESS, "69", *map(str, (*words, case.loss, case.delay, case.reorder))],
+        where=place.client,
+        core=1,
+    )
     try:
-        done = place.inside(
-            *(str(binary), SERVER_ADDRESS, "69"), *map(str, (*words, case.loss, case.delay)), timeout=LIMIT
-        )
+        if case.group == "memory":
+            time.sleep(1)
+            busy = process.memory()
+        program.popen.wait(LIMIT)
     except subprocess.TimeoutExpired:
         return None
-    seen = json.loads(done.stdout)
+    finally:
+        program.stop()
+    seen = json.loads(program.log.read_text().splitlines()[-1])
     if seen["wrong"]:
         raise RuntimeError(f"{process.name}: {case.name}: {seen['wrong']} blocks were wrong")
     if not seen["bytes"]:
@@ -148,6 +187,7 @@ def measure(place: Lab, binary: Path, process: Process, case: Case) -> Result | 
         cpu=(process.cpu() - before) / seen["bytes"] * 1e9,
         slowest=seen["slowest"],
         failed=seen["failed"],
+        memory=max(0.0, busy - idle) * 1024 / case.clients,
     )
 
 
@@ -180,6 +220,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--offload", action="store_true", help="the cable takes whole runs, as some adapters do")
     parser.add_argument("--json", type=Path, help="write every result there")
+    parser.add_argument("--write", action="store_true", help="into docs/performance.rst")
     options = parser.parse_args()
     cases = [case for case in CASES if case.group in options.cases.split(",")]
     with lab() as place:
@@ -196,7 +237,7 @@ def main() -> None:
             command = prepare(scratch, scratch / "root")
             if options.only and name not in options.only.split(","):
                 continue
-            if shutil.which(command[0]):
+            if installed(name, command):
                 commands[name] = command
             else:
                 print(f"{name} is not installed: left out", file=sys.stderr)
@@ -215,33 +256,53 @@ def main() -> None:
                     finally:
                         end(place, process)
     print(machine(), "- UDP segmentation by the cable" if options.offload else "")
-    print(report(cases, results))
+    for group in dict.fromkeys(case.group for case in cases):
+        ours = [case for case in cases if case.group == group]
+        print(f"\n{tables(ours, results)}")
+        if options.write:
+            name = f"tftp-{group}-offload" if options.offload else f"tftp-{group}"
+            report.put(name, f"{report.heading('benchmarks.tftp')}\n\n{tables(ours, results)}")
+            plot(name, ours, results)
     if options.json:
         options.json.write_text(json.dumps(plain(results), indent=1) + "\n")
 
 
-def report(cases: Sequence[Case], results: dict[str, dict[str, list[Result | None]]]) -> str:
+def compared(case: Case, by_name: dict[str, list[Result | None]]) -> dict[str, report.Spread | None]:
+    """Each server's throughput, to the best of the C servers in the same round."""
+    rates = {name: [one.rate if one else 0.0 for one in runs] for name, runs in by_name.items()}
+    peers = [seen for name, seen in rates.items() if name not in ("pybootd", *PYTHON)]
+    best = [max(seen) for seen in zip(*peers, strict=False)] if peers else []
+    return {name: report.ratios(seen, best) if any(seen) else None for name, seen in rates.items()}
+
+
+def tables(cases: Sequence[Case], results: dict[str, dict[str, list[Result | None]]]) -> str:
     """For each case: what pybootd does, and each server's ratio of throughput and CPU seconds for each GB."""
     names = list(next(iter(results.values())))
     rows = []
     for case in cases:
-        by_name = {name: [one for one in runs if one] for name, runs in results[case.name].items()}
-        rates = {name: median([one.rate for one in runs]) for name, runs in by_name.items()}
-        best = max((rate for name, rate in rates.items() if name != "pybootd" and rate == rate), default=float("nan"))
-        cells = []
+        ratios, cells = compared(case, results[case.name]), []
         for name in names:
-            runs = by_name[name]
+            runs = [one for one in results[case.name][name] if one]
             if not runs:
                 cells.append(f"not in {LIMIT} s")
                 continue
             failed = sum(one.failed for one in runs)
-            cells.append(
-                f"{rates[name] / best:.2f} ({median([one.cpu for one in runs]):.1f})"
-                + (f", {failed} failed" if failed else "")
-            )
-        ours = rates.get("pybootd", float("nan"))
+            cells.append(f"{report.text(ratios[name])}, {median([one.cpu for one in runs]):.1f}")
+            if case.group == "memory":
+                cells[-1] += f", {median([one.memory for one in runs]):.0f} KB"
+            if failed:
+                cells[-1] += f", {failed} failed"
+        ours = median([one.rate for one in results[case.name].get("pybootd", []) if one])
         rows.append([case.name, f"{ours:.1f}", *cells])
-    return table(["case", "pybootd MB/s", *(f"{name}: to the best peer (CPU s/GB)" for name in names)], rows)
+    return table(["case", "pybootd MB/s", *names], rows)
+
+
+def plot(name: str, cases: Sequence[Case], results: dict[str, dict[str, list[Result | None]]]) -> None:
+    """Throughput, to the best C server."""
+    compares = [compared(case, results[case.name]) for case in cases]
+    names = list(next(iter(results.values())))
+    series = {server: [ratios[server] for ratios in compares] for server in names}
+    report.bars(name, "throughput, to the best of the C servers", [case.name for case in cases], series)
 
 
 def plain(results: dict[str, dict[str, list[Result | None]]]) -> dict[str, object]:
@@ -250,7 +311,14 @@ def plain(results: dict[str, dict[str, list[Result | None]]]) -> dict[str, objec
         case: {
             name: [
                 one
-                and {"rate": one.rate, "files": one.files, "cpu": one.cpu, "slowest": one.slowest, "failed": one.failed}
+                and {
+                    "rate": one.rate,
+                    "files": one.files,
+                    "cpu": one.cpu,
+                    "slowest": one.slowest,
+                    "failed": one.failed,
+                    "memory": one.memory,
+                }
                 for one in runs
             ]
             for name, runs in by_name.items()

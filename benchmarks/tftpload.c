@@ -1,12 +1,13 @@
 /*
  * A TFTP load: many clients in one process, as cheap as C can make them, so that the server is what is measured.
  *
- *   tftp_load SERVER PORT NAME SIZE CLIENTS TRANSFERS BLKSIZE WINDOWSIZE [LOSS [DELAY_US [SEED]]]
+ *   tftpload SERVER PORT NAME SIZE CLIENTS TRANSFERS BLKSIZE WINDOWSIZE [LOSS [DELAY_US [REORDER [SEED]]]]
  *
  * CLIENTS sockets fetch NAME again and again until TRANSFERS are through.  A file is right when its size is SIZE and each
  * 8-byte word at a block's beginning is its own index (what tftp.py writes), little endian.  LOSS (0..1) drops so much of
- * what arrives and of what is sent; DELAY_US holds each ACK back, which is the link's round trip.  A client repeats its
- * ACK after 3 s, as firmware does, and gives up after 30.  Prints one JSON object.
+ * what arrives and of what is sent; DELAY_US holds each ACK back, which is the link's round trip; REORDER (0..1) of the
+ * datagrams arrive behind the next one.  A client repeats its ACK after 3 s, as firmware does, and gives up after 30.
+ * Prints one JSON object.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,7 +47,7 @@ static struct sockaddr_in server;
 static const char *name;
 static uint64_t size;
 static int clients, transfers, blksize, windowsize;
-static double loss, delay;
+static double loss, delay, reorder;
 static struct client *all;
 static uint32_t *generation;
 static double *took;
@@ -223,7 +224,7 @@ static int take(struct client *c, unsigned char *packet, int n, double at)
 static void drain(struct client *c)
 {
     for (;;) {
-        int i, n;
+        int i, n, order[BATCH];
         double at;
         for (i = 0; i < BATCH; i++)
             messages[i].msg_hdr.msg_namelen = sizeof sources[i];
@@ -233,7 +234,12 @@ static void drain(struct client *c)
         at = now();
         c->peer = sources[0];
         for (i = 0; i < n; i++)
-            if (!take(c, (unsigned char *)buffers + (size_t)i * PACKET, messages[i].msg_len, at))
+            order[i] = i;
+        for (i = 0; reorder > 0 && i + 1 < n; i++)
+            if (drand48() < reorder)
+                order[i] = i + 1, order[i + 1] = i, i++;
+        for (i = 0; i < n; i++)
+            if (!take(c, (unsigned char *)buffers + (size_t)order[i] * PACKET, messages[order[i]].msg_len, at))
                 return;
         if (n < BATCH)
             return;
@@ -285,7 +291,8 @@ int main(int argc, char **argv)
     windowsize = atoi(argv[8]);
     loss = argc > 9 ? atof(argv[9]) : 0;
     delay = argc > 10 ? atof(argv[10]) / 1e6 : 0;
-    srand48(argc > 11 ? atoi(argv[11]) : 1);
+    reorder = argc > 11 ? atof(argv[11]) : 0;
+    srand48(argc > 12 ? atoi(argv[12]) : 1);
     all = calloc(clients, sizeof *all);
     generation = calloc(clients, sizeof *generation);
     took = calloc(transfers + 1, sizeof *took);

@@ -13,6 +13,7 @@ import sys
 import syslog
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -62,12 +63,28 @@ OWN_NOISE = ("twisted.internet", "twisted.web", "treq", "log_legacy")
 
 def text_line(event: LogEvent) -> str:
     """One event as a line, or as several where it carries a traceback."""
-    text = formatEvent(event).translate(_CONTROLS)
+    text = _text(event).translate(_CONTROLS)
     level = event.get("log_level", LogLevel.info)
     mark = "" if level in (LogLevel.info, LogLevel.debug) else f"{level.name}: "
     failure = event.get("log_failure")
     trace = "\n" + failure.getTraceback().translate(_BUT_LINES).rstrip() if failure is not None else ""
-    return f"{formatTime(event.get('log_time'), '%Y-%m-%d %H:%M:%S')} {mark}{text}{trace}"
+    when = event.get("log_time")
+    return f"{_stamp(None if when is None else int(when))} {mark}{text}{trace}"
+
+
+def _text(event: LogEvent) -> str:
+    """The words of a line: Python's own way of formatting, where Twisted's can no more (a call, a broken format)."""
+    words = event.get("log_format")
+    if type(words) is str and "(" not in words and "log_flattened" not in event:
+        with contextlib.suppress(Exception):
+            return words.format_map(event)
+    return formatEvent(event)
+
+
+@lru_cache(8)
+def _stamp(second: int | None) -> str:
+    """Once for all lines of the same second."""
+    return formatTime(second, "%Y-%m-%d %H:%M:%S")
 
 
 def json_line(event: LogEvent) -> str:

@@ -133,6 +133,8 @@ class Machines:
 
     def settle(self, machine: Machine, address: IPv4Address | None) -> None:
         """The machine now has this address, or none; whoever had it before has it no longer."""
+        if address is not None and address == machine.address:
+            return  # as most say, more than once
         if machine.address is not None and self._by_address.get(machine.address) is machine:
             del self._by_address[machine.address]
         machine.address = address

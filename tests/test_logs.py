@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 
 import attrs
-from twisted.logger import Logger, LogPublisher
+from twisted.logger import Logger, LogPublisher, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd import logs
@@ -59,6 +59,18 @@ class LogsTests(SynchronousTestCase):
         self.assertEqual(stream.getvalue().count("\n"), 1)
         self.assertNotIn("\x1b", stream.getvalue())
         self.assertNotIn("\r", stream.getvalue())
+
+    def test_formats(self) -> None:
+        """Whatever Twisted's formats can say is said alike, also by an event without a time."""
+        rows = (
+            {"log_format": "{a} and {b!r}", "a": 1, "b": "x"},
+            {"log_format": "called {a()}", "a": lambda: 2},
+            {"log_format": "{missing} field", "a": 1},
+            {"log_format": None},
+        )
+        for row in rows:
+            self.assertEqual(logs.text_line(row), f"- {formatEvent(row)}", row)
+        self.assertEqual(logs.text_line({**rows[0], "log_time": 1.9})[20:], "1 and 'x'")
 
     def test_reopened(self) -> None:
         """After the file was moved away, reopening begins it anew; the old one keeps what it has."""

@@ -30,14 +30,17 @@ ETHERNET, INFINIBAND = 1, 32
 NO_STORE = "the lease store cannot be written, so no lease can be promised"
 
 
-def decide(request: Request, settings: Settings, facts: Facts, *, traced: bool = True) -> Decision:
+def decide(
+    request: Request, settings: Settings, facts: Facts, *, network: Network | None = None, traced: bool = True
+) -> Decision:
     """
     Decide about one request.
 
+    @param network: L{network_of} it, where that is known already.
     @param traced: whether the trace is wanted; the same question asked later gives the same one.
     @return: the replies (none: silence), what is to be written down first, and the trace of every rule that was tried.
     """
-    network = network_of(request, settings)
+    network = network or network_of(request, settings)
     if network is None:
         reason = _no_network(request)
         return Decision(reason=reason, trace=(Step("network", reason),))

@@ -290,7 +290,7 @@ class Dhcp:
 
     def _decide(self, request: Request, machine: Machine, facts: Facts, network: Network | None) -> None:
         key = key_of(request)
-        decision = decide(request, self.settings, facts, traced=self._traced)
+        decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         if decision.wants_address and network is not None and network.first in self._vacancies:
             vacancies = self._vacancies[network.first]
             found = self._take(vacancies, request.requested)
@@ -301,7 +301,7 @@ class Dhcp:
                 return
             self._consider(facts, found)
             if found or not facts.writable:
-                decision = decide(request, self.settings, facts, traced=self._traced)
+                decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
 
     def _take(self, vacancies: Vacancies, wish: int = 0) -> int | Deferred[int]:
