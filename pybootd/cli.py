@@ -7,22 +7,56 @@ Exit status: 0 fine; 1 the configuration or the host is wrong; 2 wrong usage.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
+from attrs import frozen
 from twisted.python import usage
 
 from pybootd import __version__
-from pybootd.boot import BootOptions, boot
-from pybootd.demo.command import DemoOptions, demo
-from pybootd.doctor.command import DoctorOptions, doctor
 from pybootd.errors import PybootdError
-from pybootd.explain import ExplainOptions, explain
-from pybootd.flags import Flags, ServiceOptions
-from pybootd.inspect import CheckOptions, LeasesOptions, check, leases
-from pybootd.replay import ReplayOptions, replay
+from pybootd.flags import ServiceOptions
 
 USAGE = 2
+
+
+@frozen
+class Command:
+    """What one word of the command line stands for; its module is loaded when it is used, not by the daemon."""
+
+    name: str
+    module: str
+    does: str
+    """A sentence for C{--help}."""
+
+    def options(self) -> usage.Options:
+        """The parser of its own options: C{LeasesOptions} for C{leases}."""
+        made: usage.Options = getattr(self._loaded(), f"{self.name.capitalize()}Options")()
+        return made
+
+    def run(self, options: Any) -> int:
+        """Do it; the exit status."""
+        status: int = getattr(self._loaded(), self.name)(options, options.flags())
+        return status
+
+    def _loaded(self) -> Any:
+        return import_module(f"pybootd.{self.module}")
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("boot", "boot", "Say what a machine boots the next time only, and wake it."),
+        Command("check", "inspect", "Say every error and warning, and what would be served where."),
+        Command("demo", "demo.command", "Boot a virtual machine here, without touching any network."),
+        Command("doctor", "doctor.command", "Say what is wrong on this host, and what to do about it."),
+        Command("explain", "explain", "Say step by step what a client would get, and which line decides it."),
+        Command("leases", "inspect", "List leases, or give one back: leases release MAC|IP."),
+        Command("replay", "replay", "Say what would be answered to the requests of a capture."),
+        Command("watch", "watch", "Show the boots of a running server as they happen."),
+    )
+}
 
 
 class Options(ServiceOptions):
@@ -30,31 +64,12 @@ class Options(ServiceOptions):
 
     synopsis = "Usage: pybootd [options] [command [options]]"
     longdesc = "Without a command: serve in the foreground, until Ctrl-C."
-    subCommands = [
-        ["boot", None, BootOptions, "Say what a machine boots the next time only, and wake it."],
-        ["check", None, CheckOptions, "Say every error and warning, and what would be served where."],
-        ["demo", None, DemoOptions, "Boot a virtual machine here, without touching any network."],
-        ["doctor", None, DoctorOptions, "Say what is wrong on this host, and what to do about it."],
-        ["explain", None, ExplainOptions, "Say step by step what a client would get, and which line decides it."],
-        ["leases", None, LeasesOptions, "List leases, or give one back: leases release MAC|IP."],
-        ["replay", None, ReplayOptions, "Say what would be answered to the requests of a capture."],
-    ]
+    subCommands = [[one.name, None, one.options, one.does] for one in COMMANDS.values()]
 
     def opt_version(self) -> None:
         """Print the version and exit."""
         print(f"pybootd {__version__}")
         raise SystemExit(0)
-
-
-COMMANDS: dict[str, Callable[[Any, Flags], int]] = {
-    "boot": boot,
-    "check": check,
-    "demo": demo,
-    "doctor": doctor,
-    "explain": explain,
-    "leases": leases,
-    "replay": replay,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -67,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         raise SystemExit(USAGE) from None
     try:
         if options.subCommand:
-            command: Any = options.subOptions
-            raise SystemExit(COMMANDS[options.subCommand](command, command.flags()))
+            raise SystemExit(COMMANDS[options.subCommand].run(options.subOptions))
         raise SystemExit(serve(options))
     except PybootdError as error:
         print(error, file=sys.stderr)

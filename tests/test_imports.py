@@ -20,7 +20,7 @@ CORES = (
     "dhcp.delivery", "dhcp.dump", "dhcp.settings", "dhcp.facts", "dhcp.quirks", "dhcp.bootfile", "dhcp.answer",
     "dhcp.once", "dhcp.proxy", "dhcp.policy", "dhcp.pool", "dhcp.rehearsal", "leases.lease", "leases.table", "pcap",
     "tftp.packet", "tftp.options", "tftp.transfer",
-    "status.roles", "status.timeline", "status.diagnosis", "status.vendors",
+    "status.roles", "status.terminal", "status.timeline", "status.diagnosis", "status.vendors",
 )  # fmt: skip
 """Modules without input or output: bytes, values and times in; bytes, values and times out."""
 
