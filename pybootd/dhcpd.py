@@ -50,7 +50,7 @@ BOOT_SERVER_PORT = 4011
 EVERYBODY = "255.255.255.255"
 
 LOOK = 5.0
-"""Seconds between looks at the host's clock."""
+"""Seconds between looks at the host's clock, and at what could not be looked at before."""
 
 STEP = 5.0
 """Seconds by which it must differ to count as set."""
@@ -87,11 +87,12 @@ class DhcpService(Service):
         self._pools: dict[int, Pool] = {}
         self._dhcp: Dhcp | None = None
         self._clock = Steady()
-        self._watch = LoopingCall(self._look_at_clock)
+        self._watch = LoopingCall(self._look)
         self._watch.clock = shared.reactor
         self._changes: Changes | None = None
         self._files = files
         self._unserved = ""
+        self._look_again = False
 
     def bind(self) -> None:
         """Ports 67 (as configured) and 4011, and raw sockets on each interface that is served."""
@@ -223,14 +224,23 @@ class DhcpService(Service):
         for lease in leases:
             yield evolve(lease, expires=min(lease.expires, latest)) if lease.state is State.DECLINED else lease
 
+    def _look(self) -> None:
+        self._look_at_clock()
+        if self._look_again:
+            self._look_at_interfaces()
+
     def _look_at_interfaces(self) -> None:
         """An interface came, went, or has another address: serve as the configuration wants it there."""
+        self._look_again = False
         try:
             if interfaces() == self._interfaces:
                 self._unserved = ""
                 return
             before = self._settings.networks
             turn, _ = self.prepare(self._shared, self._files)
+        except OSError:
+            self._look_again = True  # no descriptor to look with
+            return
         except EnvironmentProblem as error:
             if str(error) != self._unserved:
                 self._unserved = str(error)

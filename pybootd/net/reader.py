@@ -36,7 +36,20 @@ class SocketReader:
         return self.prefix
 
     def connectionLost(self, reason: object) -> None:
-        self._socket.close()
+        """
+        The reactor gives it up: at its own end, or for an error that is pending.
+
+        An error says that the network was down, or that an answer of before did not arrive; the socket is as good as
+        ever once it is taken note of.
+        """
+        try:
+            pending = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        except OSError:
+            pending = 0
+        if pending:
+            self._reactor.addReader(self)
+        else:
+            self._socket.close()
 
     def doRead(self) -> None:
         """There is something to read."""

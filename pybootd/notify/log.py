@@ -109,7 +109,7 @@ class EventLog:
 
     def _emit(self, event: Event, level: LogLevel, text: str, fields: dict[str, Any]) -> None:
         who = event.mac or event.address
-        if isinstance(event, _REPEATED) and not self._same.admits((who, text, *fields.values())):
+        if _repeated(event) and not self._same.admits((who, text, *fields.values())):
             return
         if not self._flood.admits(who):
             self._lost += 1
@@ -123,7 +123,10 @@ class EventLog:
             self._lost = 0
 
 
-_REPEATED = (events.Seen, events.Refused, events.Ignored)
+def _repeated(event: Event) -> bool:
+    """Whether the same again soon says nothing new."""
+    in_vain = isinstance(event, events.TransferFailed) and not event.sent
+    return in_vain or isinstance(event, events.Seen | events.Refused | events.Ignored)
 
 
 def _seen(event: events.Seen) -> Line:

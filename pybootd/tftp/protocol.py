@@ -106,6 +106,7 @@ class Tftp:
         self._visits = Visits(limits.transfers, limits.transfers_per_client)
         self._sweeping: Any = None
         self._throttle = Throttle(clock)
+        self._exhausted = Throttle(clock, often=1)
         self._main: socket.socket | None = None
         self.configure(config, limits, resolver)
 
@@ -243,7 +244,10 @@ class Tftp:
         else:
             self.log.failure("cannot serve {name}", failure, name=printable(visit.request.name))
             reason = "internal error"
-        visit.tell_missing(reason)
+        if failure.check(NotFound):
+            visit.tell_missing(reason)
+        else:
+            visit.tell_unavailable(reason)
         code = next((code for kind, code in _TROUBLE.items() if failure.check(kind)), ErrorCode.UNDEFINED)
         self._refuse(visit.client, visit.destination, code, reason)
 
@@ -327,7 +331,7 @@ class Tftp:
 
     def _no_socket(self, visit: Visit, error: OSError) -> None:
         self._visits.remove(visit)
-        if self._throttle.admits("no socket"):
+        if self._exhausted.admits(error.errno):
             self.log.error("no socket for a transfer: {reason}; raise the limit of open files", reason=error.strerror)
         self._refuse(visit.client, visit.destination, ErrorCode.UNDEFINED, "the server is at its limit; try again")
 

@@ -96,6 +96,10 @@ class Visit:
     def tell_missing(self, reason: str) -> None:
         self._bus.publish(FileMissing(*self._head(), "tftp", self.name, reason))
 
+    def tell_unavailable(self, reason: str) -> None:
+        """It may well be there, but cannot be had."""
+        self._bus.publish(TransferFailed(*self._head(), "tftp", self._bus.number(), self.name, 0, reason, False))
+
     def tell_begun(self, source: str, size: int | None, agreement: Agreement) -> None:
         self._number = self._bus.number()
         if self._bus.listening:

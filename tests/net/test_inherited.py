@@ -70,7 +70,7 @@ class ProcessTests(SynchronousTestCase):
         self.addCleanup(given.close)
         given.bind(("127.0.0.1", 0))
         begin = f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" -c "$1"'
-        command = ["/bin/sh", "-c", begin, sys.executable, CHILD % given.getsockname()[1]]
+        command = ["/bin/bash", "-c", begin, sys.executable, CHILD % given.getsockname()[1]]
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run(
             command, pass_fds=[given.fileno()], env=environ, capture_output=True, text=True, check=False

@@ -33,8 +33,8 @@ def begun(size: int | None, transfer: int = 1, name: str = "bootx64.efi") -> eve
     return events.TransferBegun(1.0, MAC, ADDRESS, "tftp", transfer, name, "/srv/x", size, "blksize 1468, windowsize 4")
 
 
-def failed(probe: bool = False, transfer: int = 1) -> events.TransferFailed:
-    return events.TransferFailed(1.0, MAC, ADDRESS, "tftp", transfer, "x", 20_000, "the client fell silent", probe)
+def failed(probe: bool = False, transfer: int = 1, sent: int = 20_000) -> events.TransferFailed:
+    return events.TransferFailed(1.0, MAC, ADDRESS, "tftp", transfer, "x", sent, "the client fell silent", probe)
 
 
 class LogCase(SynchronousTestCase):
@@ -230,3 +230,13 @@ class FloodTests(LogCase):
         self.assertEqual(len(self.records), 1)
         self.clock.advance(DELAY)
         self.assertEqual(len(self.records), 1)
+
+
+class InVainTests(LogCase):
+    """Transfers that never began."""
+
+    def test_repeated(self) -> None:
+        """A file that cannot be had is said a few times; one that broke off, each time."""
+        in_vain = [failed(sent=0) for _ in range(20)]
+        self.assertEqual(len(self.lines(*in_vain)), REPEATS)
+        self.assertEqual(len(self.lines(*[failed(sent=9) for _ in range(20)])), 20)

@@ -39,6 +39,9 @@ class FakeSocket:
         self.closed = False
         self._port = port
 
+    def getsockopt(self, level: int, option: int) -> int:
+        return 0  # no error is pending
+
     def getsockname(self) -> tuple[str, int]:
         return "0.0.0.0", self._port
 

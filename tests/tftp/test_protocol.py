@@ -126,6 +126,29 @@ class TftpTests(SynchronousTestCase):
         answer = self.ask(client=("10.0.0.9", 7), blksize=1468, windowsize=64)
         self.assertEqual(answer, [b"\0\6blksize\x001024\0windowsize\x008\0"])
 
+    def test_another_configuration(self) -> None:
+        """Other settings hold from the next request on; a transfer under way ends as it began."""
+        (first,) = self.ask()
+        self.assertEqual(first, packet.data(1, bytes(512)))
+        other = Files(kernel=b"n" * 900)
+        config = attrs.evolve(TftpdConfig(), single_port=True, blocksize=1024)
+        self.server.configure(config, LimitsConfig(transfers=2), other)
+        self.assertEqual(self.hear(packet.ack(1)), [packet.data(2, bytes(512))])
+        self.assertEqual(self.ask(client=("10.0.0.9", 7)), [packet.data(1, b"n" * 900)])
+        self.assertEqual(self.hear(packet.ack(2)), [packet.data(3, bytes(512))])
+        self.assertEqual(self.hear(packet.ack(3)), [packet.data(4, bytes(464))])
+        self.hear(packet.ack(4))
+        self.assertEqual(self.told()[-1], "TransferEnded")
+
+    def test_fewer_transfers(self) -> None:
+        """A lower ceiling ends no transfer of a client that answers."""
+        for last in range(9, 13):
+            self.ask(client=(f"10.0.0.{last}", 7))
+            self.hear(packet.ack(1), (f"10.0.0.{last}", 7))
+        self.server.configure(attrs.evolve(TftpdConfig(), single_port=True), LimitsConfig(transfers=2), self.files)
+        self.assertEqual(self.ask(), [packet.error(0, "too many transfers at once; try again")])
+        self.assertEqual(self.hear(packet.ack(2), ("10.0.0.9", 7)), [packet.data(3, bytes(512))])
+
     def test_missing(self) -> None:
         """A file that is not there is said to be missing, at once."""
         self.assertEqual(self.ask("pxelinux.cfg/01-x"), [packet.error(1, "no such file")])
@@ -137,6 +160,7 @@ class TftpTests(SynchronousTestCase):
         self.assertEqual(self.ask("secret"), [packet.error(2, "not for you")])
         self.assertEqual(self.told(), ["FileAsked", "Refused"])
         self.assertEqual(self.ask("remote"), [packet.error(0, "mirror is down")])
+        self.assertEqual(self.told()[2:], ["FileAsked", "TransferFailed"])
         self.files.files["bug"] = KeyError("oops")
         self.assertEqual(self.ask("bug"), [packet.error(0, "internal error")])
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)

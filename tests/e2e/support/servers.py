@@ -44,6 +44,7 @@ class Pybootd:
         ports: Sequence[tuple[str, int]] = (("udp", 67), ("udp", 69)),
         twistd: Sequence[str] | None = None,
         mounts: Mapping[str, Path] | None = None,
+        under: Sequence[str | Path] = (),
     ) -> None:
         """
         Write the configuration and start the daemon in the foreground.
@@ -52,6 +53,7 @@ class Pybootd:
         @param ports: what it will listen on.
         @param twistd: instead of the console script, C{twistd} with these options of its own, C{-n} among them.
         @param mounts: files of the system in whose place it sees others.
+        @param under: a command that becomes this one, such as C{env NAME=VALUE}.
         """
         self.directory = directory
         self.configuration = directory / "pybootd.ini"
@@ -60,6 +62,7 @@ class Pybootd:
         self._ports = ports
         self._command = [
             *(["sh", "-c", mounting(mounts), "sh"] if mounts else []),
+            *under,
             *command(*flags, configuration=self.configuration, twistd=twistd),
         ]
         self.program = self._start()
