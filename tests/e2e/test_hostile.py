@@ -15,6 +15,7 @@ from typing import Any
 
 from pybootd.dhcp.packet import Packet, decode
 from tests.e2e.support.case import EndToEndTestCase
+from tests.e2e.support.hostile import LARGE
 from tests.e2e.support.lab import Namespace, until
 from tests.e2e.support.program import Program
 from tests.e2e.support.servers import Pybootd
@@ -50,7 +51,7 @@ class HostileTestCase(EndToEndTestCase):
         self.directory = self.lab.directory("daemon")
         self.root = self.lab.directory("root")
         (self.root / "small").write_text("content")
-        (self.root / "large").write_bytes(bytes(3_000_000))
+        (self.root / "large").write_bytes(bytes(LARGE))
         self.honest = self.lab.segment.host("10.77.0.9/24")
         self.attacker = self.lab.segment.host("10.77.0.66/24")
 
@@ -114,7 +115,7 @@ class HostileTestCase(EndToEndTestCase):
         words = ("--option", "blksize 1428", "--get", "-r", "large", "-l", target, SERVER)
         done = self.honest.run("atftp", *words, check=False, timeout=30)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(target.stat().st_size, 3_000_000)
+        self.assertEqual(target.stat().st_size, LARGE)
         self.assertLess(time.monotonic() - begun, 2 * SOON)
         target.unlink()
 

@@ -21,13 +21,16 @@ from tests.fuzz.mutation import mutated
 from tests.support.dhcp import ACK, BIOS, BROADCAST, DISCOVER, OFFER, REQUEST, datagram
 
 SERVER = "10.77.0.1"
+LARGE = 3_000_000
+"""Bytes of the file C{large}."""
+
 AT_ONCE = 50
 """Datagrams between two looks at the answers."""
 
 
 def starve(interface: str, count: int) -> object:
     """As many machines as that, none of which exists, each of which takes whatever address it is offered."""
-    sock = _client(interface)
+    sock = client(interface)
     acks = 0
     for number in range(count):
         _broadcast(sock, datagram(DISCOVER, BIOS, mac=_mac(number), flags=BROADCAST, xid=number))
@@ -51,7 +54,7 @@ def _take(sock: socket.socket, seconds: float) -> int:
 
 def flood(interface: str, count: int) -> object:
     """As many DISCOVERs, one a machine, as fast as they leave."""
-    sock = _client(interface)
+    sock = client(interface)
     for number in range(count):
         _broadcast(sock, datagram(DISCOVER, BIOS, mac=_mac(number), flags=BROADCAST, xid=number))
         if number % AT_ONCE == 0:
@@ -61,7 +64,7 @@ def flood(interface: str, count: int) -> object:
 
 def noise(interface: str, count: int) -> object:
     """Datagrams that are almost right, at every port of the server's; each time the same ones."""
-    sock = _client(interface)
+    sock = client(interface)
     random = Random(count)
     sent = 0
     for name, port in (("packet", 67), ("packet", 4011), ("request", 69)):
@@ -101,6 +104,24 @@ def idle(interface: str, count: int) -> None:
         time.sleep(1)
 
 
+def vanish(interface: str, count: int) -> object:
+    """Connections of all kinds that go away: unused, with half a header, in the middle of a file; some by a reset."""
+    for number in range(count):
+        sock = socket.socket()
+        sock.settimeout(2)
+        try:
+            sock.connect((SERVER, 80))
+            sock.send((b"", b"GET /large HT", b"GET /large HTTP/1.1\r\n\r\n")[number % 3])
+            if number % 3 == 2:
+                sock.recv(1000)
+            if number % 2:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("@ii", 1, 0))
+        except OSError:
+            pass
+        sock.close()
+    return count
+
+
 def silent(interface: str, count: int) -> object:
     """Requests for a file from as many ports as that, and not a word after them; the bytes that came back."""
     socks, heard = [], 0
@@ -113,6 +134,8 @@ def silent(interface: str, count: int) -> object:
     until = time.monotonic() + 2
     while ready := select.select(socks, [], [], max(0, until - time.monotonic()))[0]:
         heard += sum(len(sock.recv(65536)) for sock in ready)
+    for sock in socks:
+        sock.close()
     return heard
 
 
@@ -151,7 +174,8 @@ def greedy(interface: str, count: int) -> object:
     return begun
 
 
-def _client(interface: str) -> socket.socket:
+def client(interface: str) -> socket.socket:
+    """A socket at a DHCP client's port, on this interface alone."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -169,7 +193,7 @@ def _mac(number: int) -> bytes:
 
 
 PROGRAMS: dict[str, Callable[[str, int], object]] = {
-    program.__name__: program for program in (starve, flood, noise, idle, silent, unanswered, greedy)
+    program.__name__: program for program in (starve, flood, noise, idle, vanish, silent, unanswered, greedy)
 }
 
 
