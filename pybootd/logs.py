@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import syslog
 import time
@@ -122,6 +123,10 @@ class StreamObserver:
             self._stream.flush()
 
 
+MODE = 0o640
+"""Of a log file that is not there yet: names of machines and people are nobody else's business."""
+
+
 @implementer(ILogObserver)
 class FileObserver:
     """Writes lines to a file, which may be moved away while it is written: L{reopen} begins it anew."""
@@ -141,7 +146,8 @@ class FileObserver:
 
     def _open(self) -> IO[bytes]:
         # without a buffer: what a full disk did not take must not come later, or in the middle of another line
-        return self._path.open("ab", buffering=0)
+        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        return os.fdopen(fd, "ab", buffering=0)
 
     def __call__(self, event: LogEvent) -> None:
         if self._lost and self._write(_lost_line(self.line, self._lost)):

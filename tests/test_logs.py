@@ -85,6 +85,12 @@ class LogsTests(SynchronousTestCase):
         self.assertIn("after", path.read_text())
         self.assertNotIn("before", path.read_text())
 
+    def test_mode(self) -> None:
+        """A new log file is for its user and group alone."""
+        path = Path(self.mktemp())
+        logs.Lines(LoggerConfig(type="file", file=path))
+        self.assertEqual(path.stat().st_mode & 0o137, 0)
+
     def test_no_directory(self) -> None:
         """A file that cannot be written is one clear sentence."""
         config = LoggerConfig(type="file", file=Path("/nonexistent/x.log"))

@@ -28,6 +28,7 @@ NAMES = (
     "ini",
     "names",
     "capture",
+    "frames",
 )
 """The targets; each is a module of L{tests.fuzz.targets}."""
 

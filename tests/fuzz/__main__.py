@@ -32,12 +32,15 @@ KEPT_SIZE = 2048
 def main() -> int:
     """@return: the exit status: 1 where a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Look for inputs that break a promise.")
-    parser.add_argument("targets", nargs="*", choices=[*NAMES, []], help=f"of {', '.join(NAMES)}; default: each")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(NAMES)}; default: each")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
     parser.add_argument("--merge", action="store_true", help="keep what reached new code")
     parser.add_argument("--plain", action="store_true", help="mutate without coverage, even where atheris is there")
     parser.add_argument("--guided", metavar="DIRECTORY", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    unknown = set(options.targets) - set(NAMES)
+    if unknown:
+        parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     if options.guided:
         _guide(options.targets[0], Path(options.guided), options.seconds)
     search = _plain if options.plain or find_spec("atheris") is None else _guided
