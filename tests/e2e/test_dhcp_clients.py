@@ -6,7 +6,7 @@ import signal
 
 from tests.e2e.support.capture import Recorder
 from tests.e2e.support.case import EndToEndTestCase
-from tests.e2e.support.clients import Client, Dhclient, Dhcpcd, Udhcpc
+from tests.e2e.support.clients import Client, Dhclient, Dhcpcd, Networkd, Udhcpc
 from tests.e2e.support.lab import until
 from tests.e2e.support.servers import Configuration, Pybootd
 
@@ -254,3 +254,27 @@ class DhcpcdTests(ClientTestCase):
         kinds = [reply.kind for reply in recorder.dhcp()]
         self.assertEqual(kinds, ["DISCOVER", "OFFER", "REQUEST", "ACK", "REQUEST", "ACK", "RELEASE"])
         self.assertIn(address, POOL)
+
+
+class NetworkdTests(ClientTestCase):
+    """systemd's."""
+
+    needs = ("tshark", "/lib/systemd/systemd-networkd")
+
+    def test_life(self) -> None:
+        """New, renewed when half of the lease is over, started anew, released; the same address all along."""
+        self.serve({"bootpd": {"lease_time": 8}})
+        client = Networkd(self.lab, self.lab.segment.host())
+        recorder = self.watch(client)
+        addresses = []
+        for _ in range(2):
+            program = client.start()
+            addresses.append(program.expect(r"DHCPv4 address ([0-9.]+)/24", 30)[1])
+            program.expect("REQUEST .renewing.", 15)
+            program.expect("DHCPv4 client: ACK", 10)
+            program.stop()
+        self.assertEqual((len({*addresses}), addresses[0] in POOL), (1, True))
+        self.pybootd.program.expect("(?i)released", 10)
+        kinds = [reply.kind for reply in recorder.dhcp()]
+        self.assertEqual(kinds.count("RELEASE"), 2, kinds)
+        self.assertNotIn("NAK", kinds)

@@ -1,5 +1,5 @@
 """
-The DHCP clients of real systems, without the systems: dhclient, udhcpc and dhcpcd in a host of their own.
+The DHCP clients of real systems, without the systems: dhclient, udhcpc, dhcpcd and systemd-networkd in a host of their own.
 
 None of them may touch this machine's files: each runs with a script of ours in place of its own, which
 sets the address and writes down what it was told.
@@ -153,5 +153,26 @@ class Dhcpcd(Client):
         """Tell the running client something: C{--rebind}, C{--release}."""
         self.host.run(*self._command(*options), timeout=PATIENCE)
 
+
+class Networkd(Client):
+    """systemd's network daemon, without the rest of systemd."""
+
+    def start(self) -> Program:
+        """Start it in the foreground; when it ends, it gives its address back."""
+        network = self.place / "10-eth0.network"
+        network.write_text(
+            "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\n"
+        )
+        return self.host.start(
+            "sh", "-c", _NETWORKD.format(network=network), environment={"SYSTEMD_LOG_LEVEL": "debug"}
+        )
+
+
+_NETWORKD = """
+mount -o remount,ro /sys && mount -t tmpfs none /run && mkdir -p /run/systemd/netif /run/systemd/network || exit 1
+chown -R systemd-network /run/systemd/netif
+cp {network} /run/systemd/network/ && exec /lib/systemd/systemd-networkd
+"""
+"""With a C{/sys} that is read-only it takes itself to be in a container, and waits for no udev."""
 
 _DHCPCD_STATE = {"lib": "/var/lib/dhcpcd", "run": "/run/dhcpcd"}
