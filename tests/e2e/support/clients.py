@@ -1,5 +1,5 @@
 """
-The DHCP clients of real systems, without the systems: dhclient, udhcpc, dhcpcd and systemd-networkd in a host of their own.
+DHCP clients of real systems, without the systems: dhclient, udhcpc, dhcpcd and systemd-networkd, in hosts of their own.
 
 None of them may touch this machine's files: each runs with a script of ours in place of its own, which
 sets the address and writes down what it was told.
