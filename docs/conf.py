@@ -15,7 +15,7 @@ author = "the authors of pybootd"
 version = release = __version__
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "extensions"))
-extensions = ["seams"]
+extensions = ["seams", "sequence"]
 nitpicky = True
 language = "en"
 exclude_patterns = ["extensions"]
