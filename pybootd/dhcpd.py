@@ -321,6 +321,7 @@ class DhcpService(Service):
             self._sizes = Sizes(files, shared.reactor.seconds) if files is not None else None
             if not same:
                 self._backends, self._access = backends, access
+            self._turn_interfaces()
             if self._dhcp is not None:
                 self._turn(self._dhcp)
 
@@ -341,7 +342,6 @@ class DhcpService(Service):
     def _turn(self, dhcp: Dhcp) -> None:
         """All at once: nothing here waits, and nothing may fail."""
         config, shared, table = self._config, self._shared, dhcp.table
-        self._turn_interfaces()
         before = {pool.made_of: pool for pool in self._pools.values()}
         # a pool that would be made again of the same stays, with all that it knows
         made = self._make_pools(table)

@@ -387,7 +387,12 @@ class Dhcp:
     def _conflict(self, network: Network, address: int) -> None:
         """Somebody answered at an address of the pool: it rests, and stays resting after a restart."""
         now = self._time()
-        rest = Lease(address, b"", State.DECLINED, now + REST_SECONDS)
+        known, until = self.table.at(address), now + REST_SECONDS
+        if known is not None and known.state is State.BOUND:
+            # most likely the machine whose lease has ended, by this server's clock at least, and that has not left
+            rest = evolve(known, expires=until)
+        else:
+            rest = Lease(address, b"", State.DECLINED, until)
         self.table.record(rest)
         self._commit.submit(Claim(rest, fresh=False), lambda outcome: None)
         self._note(network, rest)

@@ -336,6 +336,22 @@ class ConflictTests(SynchronousTestCase):
         server.clock.advance(0)
         self.assertEqual([claim.lease.address for claim in server.store.claims], [FIRST, SECOND])
 
+    def test_still_there(self) -> None:
+        """
+        Where somebody answers at an address whose lease has ended, that is its machine, which was not told the time:
+        nobody else gets the address, and the machine keeps it.
+        """
+        server = Server(USUAL.replace("pool_count = 3", "pool_count = 1"), conflict_check=True, reclaim=True)
+        server.later(1)
+        server.obtain(BIOS)
+        server.clock.advance(10_000_000)
+        server.wire.occupied = {FIRST}
+        server.say(DISCOVER, BIOS, mac=OTHER)
+        self.assertEqual(server.later(1), [])
+        self.assertEqual([event.address for event in server.told(Conflict)], [IPv4Address(FIRST)])
+        (ack,) = server.say(REQUEST, BIOS, ciaddr="10.0.0.100", source=("10.0.0.100", 68), to="10.0.0.1")
+        self.assertEqual((ack.kind, ack.address), (ACK, FIRST))
+
     def test_all_occupied(self) -> None:
         """Where all are in use the machine is refused, not left waiting."""
         server = self.server()

@@ -161,6 +161,16 @@ class KnownTests(TwoTestCase):
         self.doors[0].go_on()
         self.assertEqual(self.one.wire.sent, [])
 
+    def test_other_pool(self) -> None:
+        """A pool that came with other settings is shared as well; leases of before stay known."""
+        before = self.one.obtain(SYSTEM).address
+        self.one.turn(SIMPLE.replace("10.0.0.100", "10.0.0.200"))
+        after = self.one.obtain(SYSTEM, mac=mac(1)).address
+        self.assertGreaterEqual(after, number("10.0.0.200"))
+        self.other.turn(SIMPLE.replace("10.0.0.100", "10.0.0.200"))
+        self.assertNotIn(self.other.obtain(SYSTEM, mac=mac(2)).address, (before, after))
+        self.assertEqual(self.kinds(self.renew(self.one, before)), [(ACK, dotted(before))])
+
 
 class MoreTests(TwoTestCase):
     """A pool is cut into slices, and a server fetches a further one before its own is used up."""

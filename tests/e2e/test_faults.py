@@ -266,6 +266,16 @@ class ClockTests(FaultTestCase):
             self.assertEqual([self.obtains(2), self.obtains(1)], addresses[::-1])
         self.well()
 
+    def test_reclaimed_in_vain(self) -> None:
+        """Where all leases seem to have ended long ago, nobody is given an address that its machine still uses."""
+        self.start(pool_count=2, lease_time=3600, reclaim="expired", conflict_check=0.3)
+        addresses = [self.obtains(1), self.obtains(2)]
+        self.set(YEARS)
+        self.pybootd.restart()
+        self.assertEqual(self.obtains(3), "")
+        self.assertEqual([self.obtains(1), self.obtains(2)], addresses)
+        self.well()
+
 
 class ResourceTests(FaultTestCase):
     """Descriptors and disks."""

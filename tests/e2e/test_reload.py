@@ -19,7 +19,7 @@ from tests.e2e.support.case import EndToEndTestCase
 from tests.e2e.support.clients import Udhcpc
 from tests.e2e.support.lab import Namespace, until
 from tests.e2e.support.program import Program
-from tests.e2e.support.servers import Pybootd, command, ini
+from tests.e2e.support.servers import Pybootd, command, ini, ready
 
 SERVER = "10.77.0.1"
 PATIENCE = 15
@@ -216,6 +216,17 @@ class ReloadTests(ReloadTestCase):
         self.assertLessEqual(set(found), {"old", "new"})
         until(lambda: len(list(open_files.iterdir())) <= before + 2, 10, "no descriptor is left open")
         self.assertNotIn("Traceback", self.log)
+
+    def test_terminal_closed(self) -> None:
+        """Where SIGHUP tells that the terminal is closed, it is the end; nobody could stop it any more."""
+        file = self.directory / "pybootd.ini"
+        file.write_text(ini(self.configuration(self.old, KNOWN)))
+        words = " ".join(command(configuration=file))
+        terminal = self.lab.server.start("script", "-qfc", words, "/dev/null", directory=self.directory)
+        ready(self.lab.server, terminal, PORTS[:2])
+        terminal.expect("TFTP serves", PATIENCE)
+        terminal.signal(signal.SIGKILL)
+        until(lambda: not any(self.lab.server.listening(*port) for port in PORTS), PATIENCE, "the daemon has ended")
 
 
 class DaemonTests(ReloadTestCase):

@@ -102,6 +102,15 @@ class TlsTests(SynchronousTestCase):
         certificate.read()
         self.assertEqual(self.get(certificate)[0], ssl.PEM_cert_to_DER_cert(self.files[0].read_text()))
 
+    def test_replaced(self) -> None:
+        """Other files take the place of the first ones for new connections."""
+        certificate, other = Certificate(*self.files), make(self.tree.top, "two")
+        certificate.become(Certificate(*other))
+        self.assertEqual(self.get(certificate)[0], ssl.PEM_cert_to_DER_cert(other[0].read_text()))
+        self.files[0].unlink()
+        certificate.read()
+        self.assertTrue(self.get(certificate)[1].endswith(LARGE))
+
     def test_unusable(self) -> None:
         """What cannot be used is told in a line that names the option."""
         certificate, key = self.files

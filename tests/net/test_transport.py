@@ -117,6 +117,14 @@ class TransportTests(SynchronousTestCase):
         self.transport.probe(FAR, CLIENT)
         self.assertEqual(self.echo.told, [(CLIENT, 0.5)])
 
+    def test_turned(self) -> None:
+        """Another patience, and a way to probe that was not there before."""
+        bare = self.made({2: self.neighbours})
+        bare.turn(2.0, self.echo)
+        bare.probe(NEAR, CLIENT)
+        bare.probe(FAR, CLIENT)
+        self.assertEqual((self.neighbours.told, self.echo.told), ([(CLIENT, 2.0)], [(CLIENT, 2.0)]))
+
     def test_no_probe(self) -> None:
         """Where it cannot be asked, there is nothing to wait for."""
         bare = self.made({})

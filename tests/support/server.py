@@ -204,6 +204,8 @@ class Server:
         if new_pools:
             self.pools = self._pools()
         self.dhcp.configure(self.settings, self.pools, **{"conflict_check": False, **options})  # type: ignore[arg-type]
+        if self.sharing is not None:
+            self.sharing.change(self.pools)
         self.dhcp.start()
 
     def say(
