@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from xml.etree.ElementTree import fromstring
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.interface import InterfaceClass
 
+import pybootd
 from pybootd import interfaces
-from pybootd.config import LISTS, options
+from pybootd.cli import COMMANDS, Options
+from pybootd.config import LISTS, SECTIONS, options
 from pybootd.errors import ConfigError
 from pybootd.events import KINDS, Event
 from pybootd.reader import read
@@ -22,8 +25,13 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 LITERAL = re.compile(r"``([^`]+)``")
 OURS = re.compile(r"(?:conf|docs|pybootd|script|tests|twisted|benchmarks)(?:/[\w.-]+)+/?")
+PLAIN = re.compile(r"\[([a-z_]+)\] ([\w.]+)(?: = .*)?")
+SETTING = re.compile(r"([a-z_]+) = [^=]+")
 OPTION = re.compile(r"``([\w.]+)``\s+in\s+``\[([a-z_]+)\]``")
 BLOCK = re.compile(r"^( *)\.\. code(?:-block)?:: ini\n\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
+
+ENTRIES = {"ipxe", "bios", "default"}
+"""Of C{[bootfile]}."""
 
 
 class NamesTests(SynchronousTestCase):
@@ -33,9 +41,12 @@ class NamesTests(SynchronousTestCase):
         for path in [*sorted(DOCS.rglob("*.rst")), ROOT / "README.rst"]:
             yield str(path.relative_to(ROOT)), path.read_text()
 
+    def literals(self) -> Iterator[tuple[str, str]]:
+        yield from ((page, literal) for page, text in self.pages() for literal in LITERAL.findall(text))
+
     def test_files(self) -> None:
         """A file of the project that is named is there."""
-        named = [(page, name) for page, text in self.pages() for name in LITERAL.findall(text) if OURS.fullmatch(name)]
+        named = [(page, name) for page, name in self.literals() if OURS.fullmatch(name)]
         self.assertGreater(len(named), 20)
         there = (ROOT / "pybootd").exists() and (ROOT / "script").exists()  # not where an installed package is tested
         self.assertEqual([one for one in named if there and not (ROOT / one[1]).exists()], [])
@@ -43,13 +54,23 @@ class NamesTests(SynchronousTestCase):
     def test_options(self) -> None:
         """An option that is named with its section is one of that section."""
         named = [(page, *names) for page, text in self.pages() for names in OPTION.findall(text)]
-        self.assertGreater(len(named), 2)
+        for page, literal in self.literals():
+            if found := PLAIN.fullmatch(literal):
+                named.append((page, found[2], found[1]))
+        self.assertGreater(len(named), 5)
         unknown = [
             (page, option, section)
             for page, option, section in named
             if section not in LISTS and option not in options(section)
         ]
         self.assertEqual(unknown, [])
+
+    def test_settings(self) -> None:
+        """A setting that is shown has the name of an option."""
+        known = {option for section in SECTIONS for option in options(section)} | ENTRIES
+        named = [(page, found[1]) for page, literal in self.literals() if (found := SETTING.fullmatch(literal))]
+        self.assertGreater(len(named), 15)
+        self.assertEqual([one for one in named if one[1] not in known], [])
 
     def test_configurations(self) -> None:
         """Every configuration that is shown can be read; one that is only a part may lack what must be set."""
@@ -94,6 +115,26 @@ class EventsTests(SynchronousTestCase):
                 self.assertIn(f"``{field.name}``", fields, name)
 
 
+class CommandsTests(SynchronousTestCase):
+    """C{docs/commands.rst}"""
+
+    def test_commands(self) -> None:
+        """Every command has its section, and there is no other."""
+        sections = re.findall(r"^(\w+)\n-+$", (DOCS / "commands.rst").read_text(), flags=re.MULTILINE)
+        self.assertEqual(set(sections), set(COMMANDS))
+        self.assertEqual({name for name, *_ in Options.subCommands}, set(COMMANDS))
+
+
+class ArchitectureTests(SynchronousTestCase):
+    """C{docs/explanation/architecture.rst}"""
+
+    def test_rooms(self) -> None:
+        """Every package is named, and what it is for."""
+        page = (DOCS / "explanation" / "architecture.rst").read_text()
+        rooms = [path.parent.name for path in Path(pybootd.__file__).parent.glob("*/__init__.py")]
+        self.assertEqual([room for room in rooms if f"``pybootd/{room}/``" not in page], [])
+
+
 def load(name: str) -> ModuleType:
     """An extension of the documentation's."""
     spec = importlib.util.spec_from_file_location(name, DOCS / "extensions" / f"{name}.py")
@@ -126,3 +167,21 @@ class SeamsTests(SynchronousTestCase):
         """Fields of a docstring become fields of reST."""
         said = "\n\n".join(self.epytext.described("Do it.\n\n@param one: C{1}\n    or more.\n@raise Bad: L{no <a.b>}."))
         self.assertEqual(said, "Do it.\n\n:parameter ``one``: ``1`` or more.\n:raises ``Bad``: ``no``.")
+
+
+class DiagramTests(SynchronousTestCase):
+    """Sequence diagrams."""
+
+    def setUp(self) -> None:
+        self.drawing = load("diagram").drawing
+
+    def test_drawing(self) -> None:
+        """It says its title, its parties, its messages and its notes, as XML that can be read."""
+        svg = self.drawing("A & B", ["a", "b"], ["a > b: 1 < 2", "b: waits"])
+        drawn = fromstring(svg)
+        self.assertEqual([text for text in drawn.itertext() if text.strip()], ["A & B", "a", "b", "1 < 2", "waits"])
+
+    def test_wrong(self) -> None:
+        """A line that is no message, or between strangers, is refused."""
+        for line in ("a > c: hello", "nothing", "c: waits"):
+            self.assertRaises(ValueError, self.drawing, "title", ["a", "b"], [line])
