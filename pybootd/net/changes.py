@@ -17,6 +17,9 @@ RTMGRP_LINK, RTMGRP_IPV4_IFADDR = 0x1, 0x10
 PAUSE = 0.5
 """Seconds: what changes together is told once."""
 
+SPACING = 2.0
+"""Seconds between two calls at least: on some hosts interfaces of others come and go all the time."""
+
 BURST = 64
 """Messages read in one wake-up."""
 
@@ -31,6 +34,7 @@ class Changes(SocketReader):
         super().__init__(sock, reactor)
         self._changed = changed
         self._soon: Any = None
+        self._earliest = 0.0
 
     def stop(self) -> None:
         """Stop, and close."""
@@ -46,10 +50,11 @@ class Changes(SocketReader):
             except OSError:  # nothing more; or ENOBUFS: more than fits, which is as good as any of it
                 break
         if self._soon is None:
-            self._soon = self._reactor.callLater(PAUSE, self._tell)
+            self._soon = self._reactor.callLater(max(PAUSE, self._earliest - self._reactor.seconds()), self._tell)
 
     def _tell(self) -> None:
         self._soon = None
+        self._earliest = self._reactor.seconds() + SPACING
         self._changed()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.net.changes import PAUSE, Changes, changes
+from pybootd.net.changes import PAUSE, SPACING, Changes, changes
 
 
 class Reactor(Clock):
@@ -65,6 +65,15 @@ class ChangesTests(SynchronousTestCase):
         self.changes.doRead()
         self.reactor.advance(PAUSE)
         self.assertEqual(self.calls, 2)
+
+    def test_all_the_time(self) -> None:
+        """Where something changes all the time, there is a call now and then."""
+        for _ in range(100):
+            self.socket.messages = [b"x"]
+            self.changes.doRead()
+            self.reactor.advance(0.1)
+        self.assertLessEqual(self.calls, 10 / SPACING + 1)
+        self.assertGreaterEqual(self.calls, 10 / SPACING - 1)
 
     def test_overflow(self) -> None:
         """Messages that were lost, for there were too many, count as one."""
