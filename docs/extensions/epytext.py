@@ -59,13 +59,17 @@ def document(source: str) -> str:
 def _class(node: ast.ClassDef) -> Iterator[str]:
     yield from described(ast.get_docstring(node) or "")
     for name, annotation, said in _attributes(node):
-        yield f"``{name}``" + (f": ``{annotation}``" if annotation else "")
-        yield from (indent(block, "   ") for block in described(said))
+        yield _defined(f"``{name}``" + (f": ``{annotation}``" if annotation else ""), said)
     for method in node.body:
         if isinstance(method, ast.FunctionDef):
             returns = f" -> {_annotation(method.returns)}" if method.returns else ""
-            yield f"``{method.name}({_signature(method.args)}){returns}``"
-            yield from (indent(block, "   ") for block in described(ast.get_docstring(method) or ""))
+            call = f"``{method.name}({_signature(method.args)}){returns}``"
+            yield _defined(call, ast.get_docstring(method) or "")
+
+
+def _defined(term: str, docstring: str) -> str:
+    """A term of a list of definitions, or a paragraph where there is nothing to say."""
+    return "\n".join([term, indent("\n\n".join(described(docstring)), "   ")]).rstrip()
 
 
 def _attributes(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
