@@ -68,6 +68,10 @@ def check(
     if config.http_server:
         findings += _http(config)
     findings += _names(config)
+    if config.status.enable:
+        status = config.status
+        who = "who has the token" if status.token else "this host's own users"
+        findings.append(_fact(f"Dashboard: http://{status.address}:{status.port}/, for {who}"))
     if config.webhook.url:
         findings.append(_fact(f"Webhook: {shown(config.webhook.url)} is told of {', '.join(config.webhook.events)}"))
     kinds = list(Kind)

@@ -151,6 +151,13 @@ class CheckTests(SynchronousTestCase):
             ],
         )
 
+    def test_dashboard(self) -> None:
+        """Where the dashboard is, and for whom."""
+        text = BASE + "[status]\nenable = yes\n"
+        self.assertIn("Dashboard: http://127.0.0.1:8067/, for this host's own users", self.said(Kind.FACT, text))
+        text += "address = 192.168.1.1\nport = 80\ntoken = secret\n"
+        self.assertIn("Dashboard: http://192.168.1.1:80/, for who has the token", self.said(Kind.FACT, text))
+
     def test_tls(self) -> None:
         """Certificate and key must be there."""
         self.file("cert")

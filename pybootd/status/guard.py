@@ -62,16 +62,19 @@ class Guard:
 
     def foreign(self, request: Request) -> str:
         """Why this comes from another site's page, or nothing."""
-        origin = request.getHeader(b"Origin") or b""
-        host = (request.getHeader(b"Host") or b"").lower()
-        if request.method not in (b"GET", b"HEAD"):
-            if not origin:
-                return "a form needs an Origin field"
-            if urlsplit(origin.decode("latin-1")).netloc.lower().encode("latin-1") != host:
-                return "this form is another site's"
         site = request.getHeader(b"Sec-Fetch-Site") or b"none"
         if site not in (b"none", b"same-origin") and request.getHeader(b"Sec-Fetch-Mode") != b"navigate":
             return "this belongs to another site's page"
+        return ""
+
+    def forged(self, request: Request) -> str:
+        """Why this form is not one of this site's, or nothing."""
+        origin = request.getHeader(b"Origin") or b""
+        host = (request.getHeader(b"Host") or b"").lower()
+        if not origin:
+            return "a form needs an Origin field"
+        if urlsplit(origin.decode("latin-1")).netloc.lower().encode("latin-1") != host:
+            return "this form is another site's"
         return ""
 
     def admits(self, request: Request) -> bool:

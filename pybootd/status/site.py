@@ -15,7 +15,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from pybootd.status.api import Events, Health, Leases, Machines, Missing, Page, Sources, Wrong, send
+from pybootd.status.api import Events, Health, Leases, Machines, Missing, Page, Sources, Wrong, refuse, send
 from pybootd.status.feed import Feed
 from pybootd.status.guard import HEADERS, Guard
 from pybootd.throttle import Throttle
@@ -61,14 +61,25 @@ class File(Page):
         return send(request, 200, self.data, self._kind)
 
 
-class Login(Page):
+class Form(Page):
+    """What takes a POST: of this site's own pages, and of no other's."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def render(self, request: Request) -> int:
+        problem = self._guard.forged(request) if request.method == b"POST" else ""
+        return refuse(request, 403, problem) if problem else super().render(request)
+
+
+class Login(Form):
     """The form that asks for the token."""
 
     allowed = (b"GET", b"HEAD", b"POST")
 
     def __init__(self, guard: Guard, clock: Callable[[], float]) -> None:
-        super().__init__()
-        self._guard = guard
+        super().__init__(guard)
         self._form = File("login.html").data
         self._tries = Throttle(clock, TRIES, 60.0)
 
@@ -86,14 +97,10 @@ class Login(Page):
         return send(request, status, self._form.replace(b"<!-- said -->", said), KINDS["html"])
 
 
-class Logout(Page):
+class Logout(Form):
     """Forgets the visitor."""
 
     allowed = (b"POST",)
-
-    def __init__(self, guard: Guard) -> None:
-        super().__init__()
-        self._guard = guard
 
     def answer(self, request: Request) -> int:
         self._guard.logout(request)

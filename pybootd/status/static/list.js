@@ -31,6 +31,7 @@ export class List {
     this.down = true;
     this.now = () => Date.now() / 1000;
     this.sorting = 0;
+    this.begun = this.now();
     for (const button of section.querySelectorAll("[data-sort]")) {
       button.addEventListener("click", () => this.sortBy(button.dataset.sort));
     }
@@ -67,6 +68,7 @@ export class List {
       this.filter(made);
       if (this.rows.size > MOST) this.forget();
       this.unsorted = true;
+      if (data.state === "stopped" && data.first_seen >= this.begun) this.announce(data);
       return;
     }
     const before = row.data;

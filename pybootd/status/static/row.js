@@ -59,7 +59,7 @@ export class Row {
     STAGES.forEach((stage, index) => {
       const done = stage in data.stages;
       let kind = done ? "done" : "";
-      if (index === reached && data.state === "stopped") kind = "failed";
+      if (index === reached + 1 && data.state === "stopped") kind = "failed";
       else if (index === reached + 1 && data.state === "booting") kind = "next";
       if (this.steps[index].className !== kind) this.steps[index].className = kind;
     });
