@@ -33,6 +33,7 @@ from pybootd.net.tcp import bind_tcp
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.notify.log import EventLog
 from pybootd.shared import Shared
+from pybootd.status.site import CONNECTIONS
 from pybootd.statusd import StatusService
 from pybootd.tftp.protocol import Tftp
 
@@ -149,6 +150,7 @@ def _allow_descriptors(config: Config) -> None:
     """Whatever comes by HTTP, there is a descriptor left for a transfer; says so where the system forbids that."""
     limits = config.limits
     wanted = descriptors.RESERVE + config.tftp * limits.transfers + config.http_server * limits.connections
+    wanted += config.status.enable * CONNECTIONS
     allowed = descriptors.allow(wanted)
     if allowed < wanted:
         Shared.log.warn(

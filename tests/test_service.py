@@ -27,6 +27,7 @@ from pybootd.net.interfaces import Interface
 from pybootd.reader import read
 from pybootd.registry import Context
 from pybootd.service import BootServer, HttpService, Telling, TftpService, compose
+from pybootd.statusd import StatusService
 from pybootd.steady import Steady
 from tests.support.dhcp import BIOS, DISCOVER, MAC, datagram
 from tests.support.server import Wire
@@ -156,6 +157,33 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(before.address, after.address)
         self.assertIs(dhcp.table, table)
         self.assertEqual(server.shared.machines.limit, 5)
+
+    def test_status(self) -> None:
+        """The dashboard knows machines, packets and leases, and goes on with the next configuration's lines."""
+        status = "[status]\nenable = yes\n"
+        server = self.serve(self.read(0, status))
+        service, dhcp = self.part(server, "status"), self.part(server, "dhcp")
+        assert isinstance(service, StatusService)
+        assert isinstance(dhcp, DhcpService)
+        assert dhcp._dhcp is not None
+        dhcp._dhcp._transport = Wire(self.clock)
+        self.assertEqual(service._troubles(), [])
+        dhcp._dhcp.received(datagram(DISCOVER, BIOS), ("0.0.0.0", 68), 0xFFFFFFFF, 2)
+        board = service._board
+        self.assertEqual([record.boot_file for record in board.timeline], ["pxelinux.0"])
+        assert server.shared.exchanges is not None
+        self.assertEqual(len(server.shared.exchanges.of("52:54:00:00:00:01")), 1)
+        before = board.feed.where("tftpd", "root")
+        self.turn(server, self.read(0, status + "[limits]\nmachines = 1\n", **{"[tftpd]": "\n[tftpd]"}))
+        self.assertNotEqual(board.feed.where("tftpd", "root"), before)
+        for last in (2, 3):
+            packet = datagram(DISCOVER, BIOS, mac=bytes.fromhex(f"52540000000{last}"))
+            dhcp._dhcp.received(packet, ("0.0.0.0", 68), 0xFFFFFFFF, 2)
+        self.assertEqual([record.key[-1] for record in board.timeline], ["3"])
+
+    def test_no_status(self) -> None:
+        """Without a dashboard no packet and no trace is kept."""
+        self.assertIsNone(self.serve(self.read()).shared.exchanges)
 
     def test_variables(self) -> None:
         """A machine that is in the middle of its boot has its new variables at once."""

@@ -61,6 +61,7 @@ class Board:
     def configure(self, config: Config) -> None:
         """Another configuration is in force: its lines are those to look at."""
         self.feed.where = lambda section, option: str(config.origin(section, option))
+        self.timeline.limit = min(config.limits.machines, MOST)
 
     def stop(self) -> None:
         """Readers of the live stream are sent away."""

@@ -27,7 +27,7 @@ HEADERS = {
     ),
     b"X-Content-Type-Options": b"nosniff",
     b"X-Frame-Options": b"DENY",
-    b"Referrer-Policy": b"no-referrer",
+    b"Referrer-Policy": b"same-origin",  # with "no-referrer" browsers leave the Origin of our own form empty
     b"Cross-Origin-Resource-Policy": b"same-origin",
     b"Cross-Origin-Opener-Policy": b"same-origin",
     b"Cache-Control": b"no-store",

@@ -164,11 +164,15 @@ class Record:
 
 
 class Timeline:
-    """All machines, the one that was heard of last at the end."""
+    """
+    All machines, the one that was heard of last at the end.
+
+    @ivar limit: how many.
+    """
 
     def __init__(self, limit: int = 10_000) -> None:
         """@param limit: machines; past it the one unheard for longest is forgotten."""
-        self._limit = limit
+        self.limit = limit
         self._records: OrderedDict[str, Record] = OrderedDict()
         self._by_address: dict[str, str] = {}
         self._transfers: dict[int, tuple[Record, Transfer]] = {}
@@ -212,7 +216,7 @@ class Timeline:
         record = self._records.get(key)
         if record is None:
             record = self._records[key] = Record(key, event.time, event.time, mac=event.mac)
-            if len(self._records) > self._limit:
+            while len(self._records) > self.limit:
                 self._forget(next(iter(self._records.values())))
         else:
             self._records.move_to_end(key)

@@ -140,6 +140,20 @@ class BrowserTests(BootTestCase):
         self.assertEqual(list(row["stages"]), STAGES)
         self.assertEqual(browser.complaints(), [])
 
+    def test_login(self) -> None:
+        """With a token the page asks for it; a wrong one is told so, the right one leads to the machines."""
+        self.serve({"bios": "pxelinux.0"}, {"status": {"enable": True, "address": "10.77.0.1", "token": "open-sesame"}})
+        browser = Browser(self.lab.server, self.lab.scratch)
+        self.addCleanup(browser.close)
+        browser.open("http://10.77.0.1:8067/")
+        browser.wait("label", "Token")
+        browser.press("sesame\ue007")
+        browser.wait("[role=alert]", "not the token")
+        browser.press("open-sesame\ue007")
+        browser.wait("#connection", "live")
+        browser.wait("#empty", "No machine")
+        browser.picture("login")
+
     def test_failure(self) -> None:
         """
         Machines that do not boot: the sentence with its line, found by searching, by the keyboard alone; what a client
