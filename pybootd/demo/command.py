@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ from pybootd.flags import Flags
 
 DASHBOARD = 8067
 """The port on this host's loopback; any other one if it is taken."""
+
+PC = ("x86_64", "amd64")
 
 ENDING = 20.0
 """Seconds that the stage may take to clear up; then it goes at once."""
@@ -62,6 +65,8 @@ def demo(options: DemoOptions, flags: Flags) -> int:
     """
     if sys.platform != "linux":
         raise EnvironmentProblem("the demonstration needs Linux, for its network namespace")
+    if platform.machine() not in PC:
+        raise EnvironmentProblem("the demonstration needs a PC (x86-64): the machine boots this host's own kernel")
     found, kernel = _gather(options["firmware"], Path(options["system"]))
     if os.geteuid() != 0:
         raise EnvironmentProblem("the demonstration needs root, for its network namespace: sudo pybootd demo")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import lzma
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,8 +112,17 @@ def _content(path: Path) -> bytes:
     try:
         data = path.read_bytes()
         return unpack(data) if unpack else data
-    except (OSError, lzma.LZMAError, subprocess.CalledProcessError) as error:
+    except (OSError, ImportError, EOFError, subprocess.CalledProcessError) as error:
         raise EnvironmentProblem(f"the kernel's module {path} cannot be unpacked: {error}") from None
+
+
+def _xz(data: bytes) -> bytes:
+    import lzma  # some Pythons are built without it
+
+    try:
+        return lzma.decompress(data)
+    except lzma.LZMAError as error:
+        raise OSError(str(error)) from None
 
 
 def _zstd(data: bytes) -> bytes:
@@ -122,7 +130,7 @@ def _zstd(data: bytes) -> bytes:
 
 
 _UNPACKERS: Mapping[str, Callable[[bytes], bytes]] = {
-    ".xz": lzma.decompress,
+    ".xz": _xz,
     ".gz": gzip.decompress,
     ".zst": _zstd,
 }

@@ -29,10 +29,18 @@ class DemoTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """What is missing here is said before anything is started."""
+        self.patch(command.platform, "machine", lambda: "x86_64")
         empty = Path(self.mktemp())
         options = self.options("--system", str(empty))
         error = self.assertRaises(EnvironmentProblem, demo, options, options.flags())
         self.assertIn("a Linux kernel for PCs", str(error))
+
+    def test_other_processor(self) -> None:
+        """The machine is a PC, and boots this host's kernel and busybox."""
+        self.patch(command.platform, "machine", lambda: "aarch64")
+        options = self.options()
+        error = self.assertRaises(EnvironmentProblem, demo, options, options.flags())
+        self.assertIn("needs a PC", str(error))
 
     def test_elsewhere(self) -> None:
         """There are no network namespaces but on Linux."""

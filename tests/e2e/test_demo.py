@@ -73,9 +73,16 @@ class DemoTests(EndToEndTestCase):
         self.assertNotIn("Traceback", demo.output)
         self.assertEqual((self.running(), list(self.scratch.iterdir())), ([], []))
 
+    def test_uefi(self) -> None:
+        """With UEFI iPXE comes first, by TFTP; what follows is the same."""
+        demo = self.start("--firmware", "uefi")
+        demo.expect(r"52:54:00:de:70:01 has snponly\.efi: .* by TFTP", SOON)
+        demo.expect(r"The machine is up: \w{8}$", SOON)
+        self.assertEqual(demo.wait(20), 0)
+
     def test_interrupted(self) -> None:
         """Ctrl-C in the middle of a boot: everything is gone, too."""
-        demo = self.start("--firmware", "uefi")
+        demo = self.start()
         demo.expect("52:54:00:de:70:01 DISCOVER", SOON)
         demo.signal(signal.SIGINT)
         self.assertEqual(demo.wait(20), 1)
