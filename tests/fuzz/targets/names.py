@@ -5,6 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from pathlib import Path
 from posixpath import join, normpath
+from urllib.parse import urlsplit
+
+from zope.interface import implementer
 
 from pybootd.config import Pattern
 from pybootd.content.content import Content, from_bytes
@@ -14,6 +17,7 @@ from pybootd.content.names import normalise
 from pybootd.content.patterns import Value, compile_pattern
 from pybootd.content.resolver import Resolver
 from pybootd.errors import ContentError, NotFound
+from pybootd.interfaces import IFileSource
 from pybootd.machine import Machine
 from pybootd.origin import Origin
 from tests.fuzz.support import shown
@@ -23,6 +27,7 @@ SEEDS = (
     b"pxelinux.0",
     b"pxelinux.cfg/01-52\0pxelinux.cfg/*\0./cfg/{mac}\0node7",
     b"a/b/c\0*/?/*\0http://mirror/x/{filename}\0../../etc",
+    b"a?b#c@d\0*\0http://mirror/x/{filename}\0x",
     b"boot\0*\0[./names/{hostname}]\0/etc/passwd",
     b"x\0*x*\0{hostname}\0http://evil/x",
     b"\\Boot\\BCD\xff\0Boot\\*\0there/{filename}\0x",
@@ -35,6 +40,7 @@ class Files(LocalFiles):
     def __init__(self) -> None:
         super().__init__()
         self.opened: list[tuple[str, str]] = []
+        self.fetched: list[str] = []
 
     def open(self, root: str, name: str, ignore_case: bool = False) -> Content:
         self.opened.append((root, name))
@@ -43,6 +49,20 @@ class Files(LocalFiles):
     def read(self, root: str, name: str, limit: int, ignore_case: bool = False) -> bytes:
         self.opened.append((root, name))
         return b"fixed"
+
+
+@implementer(IFileSource)
+class Source:
+    """Fetches nothing; remembers what it was to fetch."""
+
+    schemes = ("http", "https")
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def open(self, url: str) -> Content:
+        self._files.fetched.append(url)
+        return from_bytes(url, b"")
 
 
 def one(data: bytes) -> None:
@@ -81,11 +101,13 @@ def _filled(name: bytes, pattern: str, text: str, hostname: bytes) -> None:
     files = Files()
     host = hostname.decode("utf-8", "surrogateescape")
     machine = Machine("52:54:00:12:34:56", hostname=host, address=IPv4Address("10.0.0.7"))
-    resolver = Resolver("/srv/root", Path("/srv"), files, filters=[filters])
+    resolver = Resolver("/srv/root", Path("/srv"), files, filters=[filters], sources=[Source(files)])
     try:
         resolver.resolve(name, machine)
     except ContentError as error:
         shown(str(error), 20_000)
+    for url in files.fetched:
+        _below(url, value)
     for root, opened in files.opened:
         asked = opened == normalised(name)
         if value.base is None and not asked:
@@ -94,6 +116,20 @@ def _filled(name: bytes, pattern: str, text: str, hostname: bytes) -> None:
         if value.base is not None and not value.indirect and not asked:
             home = "/srv" if value.base.startswith("./") else "/srv/root"
             assert root == normpath(join(home, value.base)), (root, value)
+
+
+def _below(url: str, value: Value) -> None:
+    """What variables brought into an URL changed its path and nothing else."""
+    if value.base is None:
+        return  # the administrator's own
+    assert url.startswith(value.base)
+    try:
+        before = urlsplit(value.base)
+    except ValueError:
+        return  # no URL that could be fetched
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == (before.scheme, before.netloc, "", "")
+    assert not {".", ".."}.intersection(url.removeprefix(value.base).split("/")), url
 
 
 def normalised(name: bytes) -> str:

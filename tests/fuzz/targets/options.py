@@ -34,7 +34,7 @@ def one(data: bytes) -> None:
             assert again == raw or option.codec in _LOSSY, (option.name, raw)
             assert option.codec in (OPAQUE, PXE, RELAY) or option.decode(again) == value
     parts = list(pxe.suboptions(raw))
-    assert sum(2 + len(value) for _, value in parts) <= len(raw)
+    _stand_in(raw, parts)
     assert all(0 < code < 255 for code, _ in parts)
     assert list(pxe.suboptions(pxe.encapsulate(parts))) == parts
     item = pxe.boot_item(raw)
@@ -45,3 +45,14 @@ def one(data: bytes) -> None:
     assert len(identifier) in (0, 16)
     assert pxe.swapped(pxe.swapped(identifier)) == identifier
     assert (pxe.architecture(raw) or 0) < 65536
+
+
+def _stand_in(raw: bytes, parts: list[tuple[int, bytes]]) -> None:
+    """Each part stands there as it was read, whole, one behind the other with nothing but padding between."""
+    at = 0
+    for code, value in parts:
+        at += len(raw[at:]) - len(raw[at:].lstrip(b"\0"))
+        assert raw[at] == code
+        assert raw[at + 1] == len(value)
+        assert raw[at + 2 : at + 2 + len(value)] == value
+        at += 2 + len(value)

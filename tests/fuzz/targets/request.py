@@ -11,6 +11,7 @@ SEEDS = (
     b"\0\1pxelinux.0\0octet\0",
     b"\0\1bootx64.efi\xff\0octet\0tsize\0" + b"0\0blksize\0" + b"1468\0windowsize\0" + b"4\0",
     b"\0\1Boot\\BCD\0octet\0msftwindow\0" + b"31416\0timeout\0" + b"5\0",
+    b"\0\1a\0octet\0blksize\0" + b"65464\0windowsize\0" + b"65535\0tsize\0" + b"0\0",
     b"\0\2upload\0netascii\0tsize\0" + b"100\0",
     b"\0\5\0\0User aborted\0",
     b"\0\4\0\1",
