@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 from xml.etree.ElementTree import fromstring
 
@@ -16,9 +18,12 @@ from zope.interface.interface import InterfaceClass
 import pybootd
 from pybootd import interfaces
 from pybootd.cli import COMMANDS, Options
-from pybootd.config import LISTS, SECTIONS, options
+from pybootd.config import LISTS, SECTIONS, Pattern, options
+from pybootd.content.templates import Template
 from pybootd.errors import ConfigError
 from pybootd.events import KINDS, Event
+from pybootd.machine import Machine
+from pybootd.origin import Origin
 from pybootd.reader import read
 
 ROOT = Path(__file__).parents[1]
@@ -113,6 +118,43 @@ class EventsTests(SynchronousTestCase):
             fields = self.rows[name].split("\n     - ", 1)[-1]
             for field in attrs.fields(kind)[len(common) :]:
                 self.assertIn(f"``{field.name}``", fields, name)
+
+
+class TemplateTests(SynchronousTestCase):
+    """The template of C{docs/howto/templates.rst}"""
+
+    def render(self, machine: Machine) -> str:
+        page = (DOCS / "howto" / "templates.rst").read_text()
+        block = re.search(r"code-block:: jinja\n\n((?:   .*\n|\n)+)", page)
+        assert block is not None
+        place = Path(self.mktemp())
+        place.mkdir()
+        (place / "boot.ipxe").write_text(dedent(block[1]))
+        content = Template(Pattern("boot.ipxe", "boot.ipxe", Origin("pybootd.ini", 1, "templates")), place).render(
+            "boot.ipxe", machine
+        )
+        return (content.body.read(0, 10_000) or b"").decode()
+
+    def test_known(self) -> None:
+        """A machine gets its own values."""
+        variables = {"release": "trixie", "console": "ttyS0,115200"}
+        machine = Machine("52:54:00:12:34:56", hostname="build1", address=IPv4Address("10.0.0.1"), variables=variables)
+        self.assertEqual(
+            self.render(machine).split("\n")[:4],
+            [
+                "#!ipxe",
+                "# build1, 10.0.0.1",
+                "",
+                "kernel /trixie/vmlinuz initrd=initrd.img console=ttyS0,115200 ip=dhcp",
+            ],
+        )
+
+    def test_unknown(self) -> None:
+        """One of which nothing is known gets what stands for that."""
+        lines = self.render(Machine("52:54:00:12:34:56")).split("\n")
+        self.assertEqual(
+            lines[1:4], ["# 52-54-00-12-34-56, ", "", "kernel /bookworm/vmlinuz initrd=initrd.img ip=dhcp"]
+        )
 
 
 class CommandsTests(SynchronousTestCase):
