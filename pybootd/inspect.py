@@ -102,6 +102,8 @@ def _result(deferred: Deferred[Any]) -> Any:
 def _release(store: Any, who: str) -> Sequence[Lease]:
     """Give back what this machine has, or this address: in the store, or by way of the server that has hold of it."""
     records = ILeaseRecords(store, None)
+    if records is not None:
+        _fitting(records.read(), who)  # where there is nothing to give back, no file is made
     try:
         return _release_alone(store, _result(store.open()), who)
     except StoreInUse:

@@ -128,6 +128,13 @@ class ReleaseTests(LeasesTestCase):
         self.assertEqual((status, output), (1, ""))
         self.assertIn("the running pybootd has not taken 10.0.0.100 back", errors)
 
+    def test_no_file(self) -> None:
+        """Where there is no file yet none is made: it would be root's, and not the daemon's."""
+        status, output, errors = self.command("release", "10.0.0.100")
+        self.assertEqual((status, output), (1, ""))
+        self.assertIn("No such file", errors)
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["pybootd.ini"])
+
     def test_no_lease(self) -> None:
         """What has no lease cannot be given back; neither can what has been."""
         self.serve(bound(0, 1), released(1, 2))

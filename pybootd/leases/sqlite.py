@@ -210,6 +210,10 @@ class SqliteStore:
         """The file is this server's alone, and nobody else may read it."""
         try:
             self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if os.geteuid() == 0 and self.path.exists():
+                # made by a command of root's it must not keep the daemon's user out
+                owner = self.path.stat()
+                os.fchown(self._lock, owner.st_uid, owner.st_gid)
             flock(self._lock, LOCK_EX | LOCK_NB)
         except BlockingIOError:
             raise StoreInUse(

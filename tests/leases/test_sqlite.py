@@ -110,6 +110,17 @@ class DurableTests(SqliteTestCase):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in self.directory.iterdir()}
         self.assertEqual(set(modes.values()), {0o600}, modes)
 
+    def test_owner(self) -> None:
+        """What root's command makes beside the file belongs to the file's owner."""
+        self.open()
+        self.successResultOf(self.store.close())
+        given: list[tuple[int, int]] = []
+        self.patch(os, "geteuid", lambda: 0)
+        self.patch(os, "fchown", lambda file, user, group: given.append((user, group)))
+        status = self.path.stat()
+        self.open()
+        self.assertEqual(given, [(status.st_uid, status.st_gid)])
+
     def test_readable_beside(self) -> None:
         """A command may look at the leases while the server runs, and sees what is durable."""
         self.open()

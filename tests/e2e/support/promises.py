@@ -8,6 +8,7 @@ when nobody else gets that address, and when the lease store knows of it whateve
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import subprocess
 import sys
@@ -185,10 +186,16 @@ def missing(promised: dict[int, str], leases: Iterable[Lease]) -> list[str]:
 
 
 class LeaseTestCase(EndToEndTestCase):
-    """A large network, and a crowd on it."""
+    """
+    A large network, and a crowd on it.
+
+    @ivar chance: made of C{seed}, which belongs into the message of a failure.
+    """
 
     def setUp(self) -> None:
         super().setUp()
+        self.seed = random.randrange(1 << 32)
+        self.chance = random.Random(self.seed)
         self.lab.server.ip("addr", "add", "10.80.0.1/16", "brd", "+", "dev", "br0")
         self.promises = Promises(self.lab.segment.host(), "eth0")
         self.addCleanup(self.promises.close)
