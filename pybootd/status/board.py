@@ -9,6 +9,7 @@ from typing import Any
 from pybootd.config import Config
 from pybootd.leases.lease import Lease
 from pybootd.status.api import Sources
+from pybootd.status.diagnosis import Where
 from pybootd.status.feed import Feed
 from pybootd.status.guard import Guard
 from pybootd.status.metrics import metrics
@@ -45,7 +46,7 @@ class Board:
         @param names: this host's; None: they are found out.
         """
         self.timeline = Timeline(min(config.limits.machines, MOST))
-        self.feed = Feed(self.timeline, reactor, time, lambda section, option: str(config.origin(section, option)))
+        self.feed = Feed(self.timeline, reactor, time, lines_of(config))
         counted, tellers = metrics(
             {
                 "machines": ("Machines that were heard of lately.", lambda: len(self.timeline)),
@@ -60,12 +61,23 @@ class Board:
 
     def configure(self, config: Config) -> None:
         """Another configuration is in force: its lines are those to look at."""
-        self.feed.where = lambda section, option: str(config.origin(section, option))
+        self.feed.where = lines_of(config)
         self.timeline.limit = min(config.limits.machines, MOST)
 
     def stop(self) -> None:
         """Readers of the live stream are sent away."""
         self.feed.stop()
+
+
+def lines_of(config: Config) -> Where:
+    """Where the options of a configuration stand; HTTP serves TFTP's root where it has none of its own."""
+
+    def where(section: str, option: str) -> str:
+        if (section, option) == ("httpd", "root") and not config.httpd.root:
+            section = "tftpd"
+        return str(config.origin(section, option))
+
+    return where
 
 
 def _own_names() -> Sequence[str]:

@@ -117,7 +117,7 @@ def _broken(record: Record, now: float, where: Where) -> Diagnosis | None:
     if "fell silent" in transfer.reason or "never answered" in transfer.reason:
         return _silent(transfer, where, "")
     what = f"It did not get {transfer.name} ({_share(transfer)}): {transfer.reason}."
-    return Diagnosis("transfer", FAILURE, what, where(_server(transfer), "root"))
+    return Diagnosis("transfer", FAILURE, what, where(_server(transfer.protocol), "root"))
 
 
 def _silent(transfer: Transfer, where: Where, when: str) -> Diagnosis:
@@ -132,7 +132,7 @@ def _silent(transfer: Transfer, where: Where, when: str) -> Diagnosis:
         what += ": blocks larger than the network's packets get lost on the way; max_blocksize = 1468 avoids them"
         return Diagnosis("silent", FAILURE, f"{what}.", where("tftpd", "max_blocksize"))
     what += ": it was switched off, its link broke, or its loader crashed"
-    return Diagnosis("silent", FAILURE, f"{what}.", where(_server(transfer), "root"))
+    return Diagnosis("silent", FAILURE, f"{what}.", where(_server(transfer.protocol), "root"))
 
 
 def _not_there(record: Record, now: float, where: Where) -> Diagnosis | None:
@@ -148,7 +148,7 @@ def _not_there(record: Record, now: float, where: Where) -> Diagnosis | None:
         what = f"It asked for {listed}, which is not there: {record.missing[names[0]]}."
     else:
         what = f"It found none of the files that it tried: {listed}."
-    return Diagnosis("missing", FAILURE, what, where("tftpd", "root"))
+    return Diagnosis("missing", FAILURE, what, where(_server(record.asked_by), "root"))
 
 
 def _boot_server(record: Record, now: float, where: Where) -> Diagnosis | None:
@@ -241,8 +241,8 @@ def _share(transfer: Transfer) -> str:
     return f"after {transfer.sent} bytes"
 
 
-def _server(transfer: Transfer) -> str:
-    return "httpd" if transfer.protocol == "http" else "tftpd"
+def _server(protocol: str) -> str:
+    return "httpd" if protocol == "http" else "tftpd"
 
 
 def _file(where: Where) -> str:

@@ -127,6 +127,8 @@ class Record:
     """How it was turned away the last time, where nothing better came after."""
     missing: dict[str, str] = field(factory=dict)
     """Names it asked for that are not there, and why, since it last got a file."""
+    asked_by: str = ""
+    """The protocol by which it asked for the last of them."""
     loads: dict[str, int] = field(factory=dict)
     """How often it was given which loader, since it last came beyond."""
     loaded_at: float = 0.0
@@ -312,6 +314,7 @@ class Timeline:
         name = printable(event.name)
         if len(record.missing) < MISSING:
             record.missing[name] = printable(event.reason)
+        record.asked_by = event.protocol
         record.files += 1
         record.say(event.time, f"{name}: {printable(event.reason)}")
 

@@ -109,6 +109,12 @@ class DiagnosisTests(SynchronousTestCase):
         self.story.missing("pxelinux.0")
         self.check("missing", "pybootd.ini:7: [tftpd] root", "asked for pxelinux.0", "no such file")
 
+    def test_missing_by_http(self) -> None:
+        """A file that is not there by HTTP: the root of that."""
+        self.story.addressed(file="http://10.77.0.1/boot.ipxe")
+        self.story.missing("boot.ipxe", protocol="http")
+        self.check("missing", "pybootd.ini:7: [httpd] root", "boot.ipxe")
+
     def test_names_tried(self) -> None:
         """A loader that tries many names: once it has given up, with the names."""
         self.story.addressed()
