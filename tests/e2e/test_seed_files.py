@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from tests.e2e.support.lab import until
 from tests.e2e.support.seed import DASHED, MAC, SERVER, SeedTestCase
 from tests.e2e.support.servers import Pybootd, nginx
 from tests.support.dhcp import BIOS, BROADCAST, DISCOVER, datagram
+
+MIRROR = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        name = self.path.strip("/")
+        status, length, body, where = {
+            "whole": (200, 100000, 100000, ""),
+            "short": (200, 100000, 50000, ""),
+            "failing": (500, 0, 0, ""),
+            "moved": (302, 0, 0, "/whole"),
+            "circle": (302, 0, 0, "/circle"),
+        }.get(name, (404, 0, 0, ""))
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        if where:
+            self.send_header("Location", where)
+        self.end_headers()
+        self.wfile.write(b"x" * body)
+        self.close_connection = name == "short"
+    do_HEAD = do_GET
+    def log_message(self, *words):
+        pass
+server = http.server.ThreadingHTTPServer(("10.77.0.9", 8080), Handler)
+print("ready", flush=True)
+server.serve_forever()
+"""
 
 SILENT = """
 import socket, sys, time
@@ -103,6 +132,24 @@ class FilesTests(SeedTestCase):
         """Option 13 of an OFFER."""
         (offer,) = self.ask(datagram(DISCOVER, {**BIOS, 55: bytes((13, 67))}, mac=MAC, flags=BROADCAST))
         return int.from_bytes(offer.options.get(13, b""), "big")
+
+    def test_bad_mirror(self) -> None:
+        """A mirror that is short, fails or sends round in circles: a clear error, and the next file is served."""
+        self.serve({"tftpd": {"root": "http://10.77.0.9:8080"}})
+        self.helper(MIRROR)
+        self.assertEqual(self.tftp("whole"), b"x" * 100_000)
+        self.assertEqual(self.tftp("moved"), b"x" * 100_000)
+        for name, reason in (
+            ("short", "ended early|before its end|shorter"),
+            ("failing", "500"),
+            ("missing", "404|no such file|not found"),
+            ("circle", "redirect"),
+        ):
+            words = ["curl", "-sS", "--tftp-blksize", "1024", f"tftp://{SERVER}/{name}", "-o", "/dev/null"]
+            self.assertNotEqual(self.client.run(*words, check=False, timeout=30).returncode, 0, name)
+            until(lambda n=name, r=reason: re.search(f"(?i){n}.*({r})", self.pybootd.log), 10, f"{name}: why is said")
+            self.assertEqual(self.tftp("whole"), b"x" * 100_000, name)
+        self.assertNotIn("Traceback", self.pybootd.log)
 
     def test_lockstep(self) -> None:
         """C{blocksize}, C{timeout} and C{retries} where nothing is negotiated; an address and a port of its own."""
