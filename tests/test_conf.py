@@ -61,11 +61,11 @@ class ConfTests(SynchronousTestCase):
 
 
 class OptionsTests(SynchronousTestCase):
-    """C{docs/options.rst} and the program agree."""
+    """C{README.rst} and the program agree."""
 
     def setUp(self) -> None:
         """The reference: for each section its text, and its table of options with their defaults."""
-        parts = re.split(r"^\[(.+)\]\n-+\n", (ROOT / "docs" / "options.rst").read_text(), flags=re.MULTILINE)
+        parts = re.split(r"^\[(.+)\]\n~+\n", (ROOT / "README.rst").read_text(), flags=re.MULTILINE)
         self.sections = {name.split(" ")[0]: text for name, text in zip(parts[1::2], parts[2::2], strict=True)}
         rows = re.compile(r"^   \* - ``([\w.]+)``\n     -(.*)\n     - \S", re.MULTILINE)
         self.tables = {name: dict(rows.findall(text)) for name, text in self.sections.items()}
