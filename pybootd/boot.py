@@ -15,9 +15,10 @@ from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.settings import Network
 from pybootd.doctor.files import Library, Named
 from pybootd.doctor.finding import Grade
-from pybootd.errors import EnvironmentProblem
+from pybootd.errors import EnvironmentProblem, PybootdError
 from pybootd.flags import CommandOptions, Flags
 from pybootd.here import settings_here
+from pybootd.inspect import on_record
 from pybootd.loading import load
 from pybootd.machine import Machine, mac_text
 from pybootd.net.wake import wake
@@ -115,8 +116,16 @@ def _wake(config: Config, mac: bytes) -> int:
     return 0
 
 
+def _leased(config: Config, mac: bytes) -> int:
+    """The address that the machine had last; 0 where none is on record, or the record cannot be read."""
+    try:
+        return next((lease.address for lease in reversed(on_record(config)) if lease.key == mac), 0)
+    except PybootdError:
+        return 0
+
+
 def _networks(config: Config, mac: bytes) -> Iterator[Network]:
-    """The network of the machine's own address; where it has none, all that are served."""
+    """The network of the machine's own address, or of its lease; where it has neither, all that are served."""
     settings = settings_here(config)
-    own = settings.network_with(settings.host(mac).address)
+    own = settings.network_with(settings.host(mac).address or _leased(config, mac))
     yield from settings.networks if own is None else (own,)

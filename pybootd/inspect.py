@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from pybootd.check import Kind
 from pybootd.check import check as checked
+from pybootd.config import Config
 from pybootd.errors import EnvironmentProblem, StoreInUse
 from pybootd.flags import CommandOptions, Flags, ServiceOptions
 from pybootd.interfaces import ILeaseRecords
@@ -62,18 +63,27 @@ def check(options: CheckOptions, flags: Flags) -> int:
 def leases(options: LeasesOptions, flags: Flags) -> int:
     """List the leases on record, or give one back."""
     config = load(flags)
-    scheme = config.leases.store.partition(":")[0]
-    store = provider("pybootd.leases", scheme, Context(scheme, config, {}, None, _at_once))
     if options["release"]:
-        for lease in _release(store, options["release"]):
+        for lease in _release(_store(config), options["release"]):
             print(f"{IPv4Address(lease.address)} is given back by {mac_text(lease.key)}")
         return 0
-    for lease in sorted(_known(store), key=lambda lease: lease.address):
+    for lease in sorted(on_record(config), key=lambda lease: lease.address):
         print(json.dumps(_row(lease)) if options["json"] else _line(lease))
     return 0
 
 
-def _known(store: Any) -> Sequence[Lease]:
+def _store(config: Config) -> Any:
+    scheme = config.leases.store.partition(":")[0]
+    return provider("pybootd.leases", scheme, Context(scheme, config, {}, None, _at_once))
+
+
+def on_record(config: Config) -> Sequence[Lease]:
+    """
+    Every lease on record, the oldest first; a server may run meanwhile, where the store allows that.
+
+    @raise PybootdError: the store cannot be read.
+    """
+    store = _store(config)
     records = ILeaseRecords(store, None)
     if records is not None:
         return list(records.read())

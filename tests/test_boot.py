@@ -11,8 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd import boot, here
 from pybootd.cli import main
+from pybootd.errors import StoreError
+from pybootd.leases.lease import Lease, State
 from pybootd.orders import OrderBook
-from tests.support.dhcp import HOSTS, MAC, OTHER
+from tests.support.dhcp import HOSTS, MAC, OTHER, number
 
 BASE = """
 [bootpd]
@@ -91,6 +93,21 @@ class BootTests(SynchronousTestCase):
         """A machine with an address of its own is behind that network's interface."""
         self.assertEqual(self.run_with("52:54:00:00:00:02", "--wake")[0], 0)
         self.assertEqual(self.sent, [(OTHER, "255.255.255.255", 3)])
+
+    def test_wake_leased(self) -> None:
+        """So is a machine that has, or had, a lease there; a store that cannot be read says nothing of it."""
+        lease = Lease(number("10.0.0.100"), MAC, State.RELEASED, 5.0)
+        moved = Lease(number("10.9.0.100"), MAC, State.BOUND, 9e9)
+        self.patch(boot, "on_record", lambda config: [lease, moved])
+        self.run_with(NAME, "--wake")
+        self.assertEqual(self.sent, [(MAC, "255.255.255.255", 3)])
+
+        def broken(config: object) -> None:
+            raise StoreError("no such database")
+
+        self.patch(boot, "on_record", broken)
+        self.assertEqual(self.run_with(NAME, "--wake")[0], 0)
+        self.assertEqual(len(self.sent), 4)
 
     def test_not_woken(self) -> None:
         """Nothing could leave: status 1, and why."""

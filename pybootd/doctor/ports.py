@@ -17,6 +17,7 @@ from pybootd.net.holders import Holder
 NET_BIND_SERVICE, NET_RAW = 10, 13
 """Bits of a process's capabilities (capability.h)."""
 
+SYSTEMD = "systemd"
 STOP = {
     "dnsmasq": "systemctl disable --now dnsmasq; where a virtual machine manager started it: virsh net-destroy default",
     "dhcpd": "systemctl disable --now isc-dhcp-server",
@@ -26,7 +27,6 @@ STOP = {
     "inetd": "take the line of tftp or bootps out of /etc/inetd.conf, then: systemctl restart inetd",
     "xinetd": "write disable = yes in /etc/xinetd.d/tftp, then: systemctl restart xinetd",
     "systemd-networkd": "write DHCPServer=no in its .network file, then: systemctl restart systemd-networkd",
-    "systemd": "a socket unit has it: systemctl list-sockets, then systemctl disable --now that one",
     "nginx": "let it listen on another port, or write another port in [httpd]",
     "apache2": "let it listen on another port, or write another port in [httpd]",
 }
@@ -99,6 +99,9 @@ def ports(
         own = next((one for one in having if one.is_pybootd), None)
         if own is not None:
             running[own.pid] = own
+        elif having and all(one.name == SYSTEMD for one in having):
+            text = f"{port} is held by a socket unit of systemd; pybootd.socket is right, another one is in the way"
+            yield hint(text, f"systemctl list-sockets | grep {port.number}")
         elif refused == errno.EADDRINUSE or (refused and taken(port.number, port.protocol)):
             yield _taken(port, having)
         elif refused in (errno.EACCES, errno.EPERM):

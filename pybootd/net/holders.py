@@ -29,7 +29,9 @@ class Holder:
     @property
     def is_pybootd(self) -> bool:
         """Whether it is one of our own daemons: C{pybootd}, C{python -m pybootd}, C{twistd pybootd}."""
-        return any(word.rpartition("/")[2] == "pybootd" for word in self.words)
+        names = [word.rpartition("/")[2] for word in self.words]
+        program = next((name for name in names if name and not name.startswith(("python", "-"))), "")
+        return program == "pybootd" or (program == "twistd" and "pybootd" in names)
 
 
 def taken(port: int, protocol: str, proc: Path = PROC) -> set[str]:

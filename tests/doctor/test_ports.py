@@ -74,6 +74,12 @@ class PortsTests(SynchronousTestCase):
         findings = found({67: errno.EADDRINUSE, 69: errno.EADDRINUSE}, [own], able=0)
         self.assertEqual([str(one) for one in findings], ["fine:    pybootd is running here, pid 7"])
 
+    def test_socket_unit(self) -> None:
+        """systemd holds it for somebody: for us, if all is well."""
+        findings = found({67: errno.EADDRINUSE}, [Holder(1, "systemd")])
+        self.assertEqual([one.grade for one in findings], [Grade.HINT, Grade.FINE])
+        self.assertIn("pybootd.socket is right", findings[0].text)
+
     def test_forbidden(self) -> None:
         """Ports that this user may not open, in one finding."""
         one = self.only_wrong(found({67: errno.EACCES, 69: errno.EPERM}))

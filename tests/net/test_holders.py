@@ -59,4 +59,10 @@ class HoldersTests(SynchronousTestCase):
             "twistd -n pybootd -c y",
         ):
             self.assertTrue(Holder(1, "x", tuple(command.split())).is_pybootd, command)
-        self.assertFalse(Holder(1, "x", ("vi", "/etc/pybootd.ini")).is_pybootd)
+        for command in (
+            "vi /etc/pybootd.ini",
+            "dnsmasq -C /etc/pybootd",
+            "python3 -m http.server pybootd",
+            "twistd web",
+        ):
+            self.assertFalse(Holder(1, "x", tuple(command.split())).is_pybootd, command)

@@ -1,0 +1,50 @@
+"""The console script's commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+
+from twisted.python import usage
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.cli import COMMANDS, main
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+class CommandsTests(SynchronousTestCase):
+    """The table of commands."""
+
+    def test_complete(self) -> None:
+        """Each has options of its own that say how it is used, and a function."""
+        for name, command in COMMANDS.items():
+            options = command.options()
+            self.assertIsInstance(options, usage.Options, name)
+            self.assertTrue(options.synopsis.startswith(f"Usage: pybootd {name}"), name)
+            self.assertTrue(callable(getattr(command._loaded(), name)), name)
+
+    def test_described(self) -> None:
+        """Each has a chapter of its own in C{docs/commands.rst}, in the order of the alphabet."""
+        lines = (DOCS / "commands.rst").read_text().splitlines()
+        chapters = [title for title, below in pairwise(lines) if below and set(below) == {"-"}]
+        self.assertEqual(chapters, sorted(COMMANDS))
+        self.assertEqual(list(COMMANDS), sorted(COMMANDS))
+
+    def test_only_what_is_used(self) -> None:
+        """The daemon carries none of them."""
+        check = "import sys, pybootd.cli; print(*sorted(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+        loaded = set(done.stdout.split())
+        self.assertEqual({f"pybootd.{command.module}" for command in COMMANDS.values()} & loaded, set())
+
+    def test_usage(self) -> None:
+        """An unknown command, and an unknown option of one, are wrong usage."""
+        err = StringIO()
+        self.patch(sys, "stderr", err)
+        for words in (["nonsense"], ["check", "--nonsense"], ["replay"]):
+            self.assertEqual(self.assertRaises(SystemExit, main, words).code, 2, words)
+        self.assertEqual(err.getvalue().count("see pybootd --help"), 3)
