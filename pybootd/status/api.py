@@ -25,6 +25,8 @@ MOST = 1000
 """Entries in one answer."""
 
 JSON = b"application/json"
+_PHRASES = {421: b"Misdirected Request", 429: b"Too Many Requests"}
+"""Which Twisted does not know (RFC 9110, RFC 6585)."""
 
 
 @frozen
@@ -48,7 +50,7 @@ class Problem(Exception):
 
 def send(request: Request, status: int, body: bytes, kind: bytes) -> int:
     """A whole answer."""
-    request.setResponseCode(status)
+    request.setResponseCode(status, _PHRASES.get(status))
     request.setHeader(b"Content-Type", kind)
     request.setHeader(b"Content-Length", b"%d" % len(body))
     request.write(b"" if request.method == b"HEAD" else body)
