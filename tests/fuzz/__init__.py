@@ -29,6 +29,7 @@ NAMES = (
     "names",
     "capture",
     "frames",
+    "status",
 )
 """The targets; each is a module of L{tests.fuzz.targets}."""
 

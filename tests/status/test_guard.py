@@ -55,7 +55,8 @@ class ForeignTests(SynchronousTestCase):
     def test_form(self) -> None:
         """A form of another site, or of nobody, logs nobody in."""
         status = Status(token=TOKEN)
-        for origin in ("http://evil.example", "null", "", "http://127.0.0.1:80"):
+        others = ("http://evil.example", "null", "", "http://127.0.0.1:80", "http://[evil", "//\xbc", f"{ORIGIN}@evil")
+        for origin in others:
             answer = status.visitor().ask("POST", "/login", f"token={TOKEN}", Origin=origin)
             self.assertEqual(answer.status, 403, origin)
             self.assertNotIn("Set-Cookie", answer.fields)
