@@ -6,6 +6,8 @@ import os
 import secrets
 import shutil
 import signal
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.e2e.support.lab import Lab, Namespace, run, until
@@ -16,6 +18,7 @@ PROGRAMS = Path("/usr/lib/postgresql")
 """Debian has one directory for each version here."""
 
 USER = "postgres"
+PASSWORD = secrets.token_hex(8)
 PORT = 5432
 QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=20", "logging_collector=off")
 """Nobody pulls the plug of this host, so nothing needs to reach a disk."""
@@ -33,6 +36,25 @@ def program(name: str) -> Path:
     return found[-1]
 
 
+def _as_user(name: str, *words: str | Path) -> list[str | Path]:
+    """The program's command line; PostgreSQL does not run as root."""
+    return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", program(name), *words]
+
+
+@cache
+def _empty() -> tempfile.TemporaryDirectory[str]:
+    """A directory with an empty database, which is made once and copied for each test; it goes when the tests end."""
+    made = tempfile.TemporaryDirectory(prefix="pybootd-test-postgresql-")
+    place = Path(made.name)
+    word = place / "word"
+    word.write_text(PASSWORD)
+    for path in (place, word):
+        shutil.chown(path, USER, USER)
+    options = ("-U", USER, "-A", "scram-sha-256", f"--pwfile={word}", "--no-sync", "--wal-segsize=1")
+    run(*_as_user("initdb", "-D", place / "data", *options))
+    return made
+
+
 class Postgresql:
     """
     A server with one empty database, C{pybootd}, of a user with a password.
@@ -44,16 +66,12 @@ class Postgresql:
         """Make the database, and start it; it ends with the laboratory."""
         self._namespace = namespace
         self._address = address
-        self._password = secrets.token_hex(8)
         self._place = lab.directory(f"postgresql-{namespace.name}")
         self._data = self._place / "data"
         self._program: Program | None = None
         self.url = self.other()
-        word = self._place / "word"
-        word.write_text(self._password)
-        for path in (self._place, word):
-            shutil.chown(path, USER, USER)
-        run(*self._as_user("initdb", "-D", self._data, "-U", USER, "-A", "scram-sha-256", f"--pwfile={word}", "-N"))
+        shutil.chown(self._place, USER, USER)
+        run("cp", "-a", Path(_empty().name, "data"), self._data)
         with (self._data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {address}/16 scram-sha-256\n")
         self.start()
@@ -61,13 +79,13 @@ class Postgresql:
 
     def other(self, *, password: str = "", database: str = "pybootd") -> str:
         """The address of this server with something wrong in it."""
-        return f"postgresql://{USER}:{password or self._password}@{self._address}:{PORT}/{database}"
+        return f"postgresql://{USER}:{password or PASSWORD}@{self._address}:{PORT}/{database}"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = (f"listen_addresses={self._address}", f"unix_socket_directories={self._place}", *QUICK)
         words = [word for setting in settings for word in ("-c", setting)]
-        self._program = self._namespace.start(*self._as_user("postgres", "-D", self._data, *words))
+        self._program = self._namespace.start(*_as_user("postgres", "-D", self._data, *words))
         ready(self._namespace, self._program, [("tcp", PORT)])
         until(self._answers, 30, "PostgreSQL answers")
 
@@ -91,10 +109,6 @@ class Postgresql:
         url = self.other(database=database)
         done = self._namespace.run(*words, url, timeout=30)
         return [line.split("|") for line in done.stdout.splitlines()]
-
-    def _as_user(self, name: str, *words: str | Path) -> list[str | Path]:
-        """The program's command line; PostgreSQL does not run as root."""
-        return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", program(name), *words]
 
     def _answers(self) -> bool:
         words = (program("pg_isready"), "-q", "-h", self._address, "-p", str(PORT))
