@@ -14,7 +14,7 @@ from pybootd.reader import NOT_YET, read
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
-COMMON = ("pybootd", "debian", "local", "proxy", "ipxe", "http-boot", "raspberry-pi")
+COMMON = ("pybootd", "debian", "local", "proxy", "ipxe", "http-boot", "raspberry-pi", "two-servers")
 OPTION = re.compile(r"^; ([\w./-]+ = \S.*)$", re.MULTILINE)
 HEADER = re.compile(r"^; (\[[^\]]+\])$", re.MULTILINE)
 
@@ -58,6 +58,12 @@ class ConfTests(SynchronousTestCase):
         """The proxy needs no editing: it names no address of any network."""
         config = load((CONF / "proxy.ini").read_text())
         self.assertEqual((config.bootpd.mode, config.bootpd.pool_start), ("proxy", None))
+
+    def test_two_servers(self) -> None:
+        """Two servers share a store, and neither is the router."""
+        config = load((CONF / "two-servers.ini").read_text())
+        self.assertEqual(config.leases.store, "postgresql://pybootd@192.168.1.5/pybootd")
+        self.assertIsNotNone(config.bootpd.gateway)
 
 
 class OptionsTests(SynchronousTestCase):
