@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from subprocess import CompletedProcess
 
 from tests.e2e.support.lab import until
-from tests.e2e.support.seed import MAC, SeedTestCase
+from tests.e2e.support.seed import MAC, ROOT, SeedTestCase
 from tests.e2e.support.servers import ready
 from tests.support.dhcp import BIOS
 
@@ -94,3 +95,32 @@ class WordTests(SeedTestCase):
         ready(self.lab.server, program, [("udp", 67), ("udp", 69)])
         self.lease(BIOS)
         program.stop()
+
+
+class HostTests(SeedTestCase):
+    """What is known of this host's networks."""
+
+    def checked(self, pool_start: str, **environment: str) -> CompletedProcess[str]:
+        """C{pybootd check} of a small configuration."""
+        file = self.lab.scratch / "x.ini"
+        text = f"[bootpd]\npool_start = {pool_start}\n[bootfile]\ndefault = a\n[tftpd]\nroot = ./\n"
+        file.write_text(text)
+        words = [sys.executable, "-m", "pybootd", "check", "-c", str(file)]
+        return self.lab.server.run(*words, check=False, directory=self.lab.scratch, environment=environment)
+
+    def test_without_netifaces(self) -> None:
+        """Where netifaces cannot be had, C{ip} tells the same."""
+        self.lab.segment.host()
+        (self.lab.scratch / "netifaces.py").write_text("raise ImportError\n")
+        usual = self.checked("10.77.0.100")
+        other = self.checked("10.77.0.100", PYTHONPATH=f"{self.lab.scratch}:{ROOT}")
+        self.assertEqual((other.returncode, other.stdout), (0, usual.stdout), other.stderr)
+        self.assertIn("10.77.0.0/24", other.stdout)
+
+    def test_link_local(self) -> None:
+        """A link-local address is no network to serve, and is not proposed."""
+        self.lab.server.ip("address", "add", "169.254.7.7/16", "dev", self.lab.segment.bridge)
+        done = self.checked("169.254.7.100")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is 10.77.0.0/24", done.stdout + done.stderr)
+        self.assertNotIn("169.254.0.0", done.stdout + done.stderr)
