@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -29,6 +29,7 @@ LARGEST = 1024
 """Bytes of a file's name or URL."""
 
 _NAME = re.compile("([0-9a-f]{2}-){5}[0-9a-f]{2}")
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -111,17 +112,17 @@ class OrderBook:
         if not sound(file):
             raise EnvironmentProblem(f"{printable(file)}: no name of a file: one line, at most {LARGEST} bytes")
         try:
-            self._make()
-            if len(self.all()) >= LIMIT and not self.of(mac):
-                raise EnvironmentProblem(f"{self.place}: {LIMIT} orders wait there; pybootd boot MAC --cancel")
-            fd, name = tempfile.mkstemp(prefix=".", dir=self.place)
-            with open(fd, "w", encoding="utf-8") as new:  # noqa: PTH123 - a descriptor
-                os.fchmod(fd, 0o644)
-                new.write(file + "\n")
-                new.flush()
-                os.fsync(fd)
-            os.rename(name, self._path(mac))  # noqa: PTH104
-            self._sync()
+            with self._opened() as place:
+                if len(self.all()) >= LIMIT and not self.of(mac):
+                    raise EnvironmentProblem(f"{self.place}: {LIMIT} orders wait there; pybootd boot MAC --cancel")
+                new = f".{mac.hex('-')}.{os.getpid()}"
+                with open(os.open(new, _WRITE, 0o644, dir_fd=place), "w", encoding="utf-8") as stream:  # noqa: PTH123
+                    os.fchmod(stream.fileno(), 0o644)
+                    stream.write(file + "\n")
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.rename(new, mac.hex("-"), src_dir_fd=place, dst_dir_fd=place)
+                os.fsync(place)
         except OSError as error:
             raise EnvironmentProblem(f"{self.place}: {error.strerror}; who may write there may give orders") from None
 
@@ -133,7 +134,6 @@ class OrderBook:
         """
         try:
             os.unlink(self._path(mac))  # noqa: PTH108
-            self._sync()
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -160,19 +160,24 @@ class OrderBook:
     def _path(self, mac: bytes) -> str:
         return f"{self.place}/{mac.hex('-')}"
 
-    def _make(self) -> None:
-        """The directory; it belongs to whom its parent belongs to: the daemon's user has to take orders away."""
-        if self.place.is_dir():
-            return
-        self.place.mkdir(mode=0o755)
-        owner = self.place.parent.stat()
-        if os.geteuid() == 0:
-            os.chown(self.place, owner.st_uid, owner.st_gid)
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """
+        The directory, made if need be.
 
-    def _sync(self) -> None:
-        fd = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY)
+        It belongs to whom its parent belongs to: the daemon's user has to take orders away.  That user may be up to
+        anything: what is opened once, and no link, is what is written to.
+        """
+        made = False
+        with suppress(FileExistsError):
+            self.place.mkdir(mode=0o755)
+            made = True
+        fd = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            os.fsync(fd)
+            state, owner = os.fstat(fd), self.place.parent.stat()
+            if made and os.geteuid() == 0 and state.st_uid == 0 and not os.listdir(fd):  # noqa: PTH208
+                os.fchown(fd, owner.st_uid, owner.st_gid)
+            yield fd
         finally:
             os.close(fd)
 

@@ -86,6 +86,26 @@ class OrderBookTests(SynchronousTestCase):
         self.book.put(MAC, "memtest.0")
         self.assertEqual(self.book.of(MAC), "memtest.0")
 
+    def test_link(self) -> None:
+        """A link in the directory's place is not followed: whoever owns its parent may be up to anything."""
+        elsewhere = self.place.parent / f"{self.place.name}-elsewhere"
+        elsewhere.mkdir()
+        self.place.symlink_to(elsewhere)
+        self.assertRaises(EnvironmentProblem, self.book.put, MAC, "a")
+        self.assertEqual(list(elsewhere.iterdir()), [])
+
+    def test_owner(self) -> None:
+        """Root makes the directory for the owner of its parent, and leaves one that is there as it is."""
+        given: list[tuple[int, int]] = []
+        parent = self.place.parent.stat()
+        self.patch(orders.os, "geteuid", lambda: 0)
+        self.patch(orders.os, "fchown", lambda fd, uid, gid: given.append((uid, gid)))
+        self.book.put(MAC, "a")
+        expected = [(parent.st_uid, parent.st_gid)] if os.getuid() == 0 else []
+        self.assertEqual(given, expected)
+        self.book.put(OTHER, "b")
+        self.assertEqual(given, expected)
+
     def test_full(self) -> None:
         """There may be only so many; those that are there may be replaced."""
         self.patch(orders, "LIMIT", 1)

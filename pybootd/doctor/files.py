@@ -128,6 +128,10 @@ class Library:
             ignore_case=config.tftpd.ignore_case,
         )
 
+    def knows(self, one: Named) -> bool:
+        """Whether it is served from here at all, or can be asked for: not where TFTP is another server's."""
+        return is_url(one.file) or one.http or self._place(one)[1] is not None
+
     def check(self, one: Named) -> Finding | None:
         """Whether a machine that is told this file would get it; None: it would."""
         says = f"{one.origin} = {printable(one.file)}"
@@ -183,7 +187,7 @@ def files(config: Config, own: Sequence[str]) -> Iterator[Finding]:
     except EnvironmentProblem as error:
         yield wrong(str(error), "pip install Jinja2")
         return
-    entries = [one for one in named(config) if one.machine.architecture != ARM_RPIBOOT]
+    entries = [one for one in named(config) if one.machine.architecture != ARM_RPIBOOT and library.knows(one)]
     found = [library.check(one) for one in entries]
     yield from (finding for finding in found if finding is not None)
     there = found.count(None)

@@ -115,6 +115,11 @@ class FilesTests(SynchronousTestCase):
             )
         self.assertIn("Connection refused", self.said("bios = there\n", f"http://{host}/x")[0])
 
+    def test_served_elsewhere(self) -> None:
+        """Without TFTP here there is no telling of what it serves."""
+        config = read(BASE.format(self.root) + "bios = gone\n", directory=self.root, tftp=False)
+        self.assertEqual(list(files(config, OWN)), [])
+
     def test_other_urls(self) -> None:
         """A URL that only the machine's own loader understands cannot be asked for."""
         (said,) = self.said("ipxe = nfs://10.0.0.1/x\n")
