@@ -255,8 +255,8 @@ def main() -> None:
             shown = f"{leases} leases on record, medians of {options.rounds} rounds:\n\n{tables(results)}"
             print(f"\n{shown}")
             if options.write:
-                report.put(f"dhcp-{leases}", f"{report.heading('benchmarks.dhcp')}\n\n{shown}")
-                plot(f"dhcp-{leases}", results)
+                title = plot(f"dhcp-{leases}", results)
+                report.put(f"dhcp-{leases}", f"{report.heading('benchmarks.dhcp')}\n\n{shown}", title)
 
 
 def rates(results: dict[str, list[Result]], name: str, which: str) -> list[float]:
@@ -326,14 +326,14 @@ def last(runs: list[Result]) -> list[str]:
     return [f"{median([one.storm.last for one in runs]):.0f}", f"{again:.0f}"]
 
 
-def plot(name: str, results: dict[str, list[Result]]) -> None:
+def plot(name: str, results: dict[str, list[Result]]) -> str:
     """Rates, as ratios to Kea's."""
     cases = {"machines never seen": "new", "machines seen before": "known"}
     series = {
         server: [report.ratios(rates(results, server, which), rates(results, "kea", which)) for which in cases.values()]
         for server in results
     }
-    report.bars(name, "exchanges in a second, to Kea", list(cases), series)
+    return report.bars(name, "exchanges in a second, to Kea", list(cases), series)
 
 
 if __name__ == "__main__":

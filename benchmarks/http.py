@@ -200,8 +200,8 @@ def main() -> None:
         notes = "Private memory when idle, MB: " + ", ".join(f"{name} {idle[name]:.0f}" for name in names) + "."
     print(f"{tables(names, results)}\n\n{notes}")
     if options.write:
-        report.put("http", f"{report.heading('benchmarks.http')}\n\n{tables(names, results)}\n\n{notes}")
-        plot(names, results)
+        title = plot(names, results)
+        report.put("http", f"{report.heading('benchmarks.http')}\n\n{tables(names, results)}\n\n{notes}", title)
 
 
 def compared(case: Case, name: str, results: dict[tuple[str, str], list[Result]]) -> report.Spread | None:
@@ -230,11 +230,11 @@ def tables(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -
     return table(["case", *names, "nginx absolute"], rows)
 
 
-def plot(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -> None:
+def plot(names: Sequence[str], results: dict[tuple[str, str], list[Result]]) -> str:
     """Throughput, to nginx."""
     cases = [case for case in CASES if (case.name, names[0]) in results]
     series = {name: [compared(case, name, results) for case in cases] for name in names}
-    report.bars("http", "throughput, to nginx", [case.name for case in cases], series)
+    return report.bars("http", "throughput, to nginx", [case.name for case in cases], series)
 
 
 if __name__ == "__main__":

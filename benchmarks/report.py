@@ -51,11 +51,13 @@ def text(values: Spread | None, digits: int = 2) -> str:
     return "-" if values is None else values.text(digits)
 
 
-def bars(name: str, title: str, cases: Sequence[str], series: Mapping[str, Sequence[Spread | None]]) -> Path:
+def bars(name: str, title: str, cases: Sequence[str], series: Mapping[str, Sequence[Spread | None]]) -> str:
     """
     A plot of ratios, C{name.svg}: a group of bars for each case, a bar with its spread for each server.
 
+    @param title: what the ratios are of, and to what.
     @param series: of each server, a value for each case.
+    @return: the title.
     """
     import matplotlib
 
@@ -86,7 +88,7 @@ def bars(name: str, title: str, cases: Sequence[str], series: Mapping[str, Seque
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
     path.write_text("".join(line.rstrip() + "\n" for line in path.read_text().splitlines()))
-    return path
+    return title
 
 
 def heading(module: str) -> str:
@@ -95,8 +97,14 @@ def heading(module: str) -> str:
     return f"``{command}``, {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine()}."
 
 
-def put(name: str, body: str) -> None:
-    """Replace what stands between the marks of this name in docs/performance.rst."""
+def put(name: str, body: str, alt: str = "") -> None:
+    """
+    Replace what stands between the marks of this name in docs/performance.rst.
+
+    @param alt: what the plot of this name shows; nothing where there is none.
+    """
+    if alt:
+        body += f"\n\n.. image:: {PLOTS.name}/{name}.svg\n   :alt: {alt}"
     begin, end = f".. begin {name}\n", f".. end {name}\n"
     before, _, rest = DOCUMENT.read_text().partition(begin)
     _, _, after = rest.partition(end)

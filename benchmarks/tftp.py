@@ -56,6 +56,8 @@ class Case:
     """Microseconds of a round trip."""
     reorder: float = 0.0
     """Of the datagrams, that arrive behind the next one."""
+    buffer: int = 0
+    """Packets that the switch port before the client holds; 0: as many as come."""
 
 
 MB = 1 << 20
@@ -77,6 +79,7 @@ CASES = (
     Case("loss", "1 % loss, windowsize 16", 8 * MB, 1, 1, windowsize=16, loss=0.01),
     Case("loss", "1 % loss, 64 clients", 256 << 10, 64, 64, loss=0.01),
     Case("loss", "reordered, windowsize 16", 4 * MB, 1, 1, windowsize=16, reorder=0.05),
+    Case("loss", "port of 24, windowsize 64", 8 * MB, 1, 1, windowsize=64, buffer=24),
     Case("memory", "256 clients, 20 ms", 256 << 10, 256, 256, delay=20000),
 )
 
@@ -127,6 +130,23 @@ SERVERS: dict[str, Callable[[Path, Path], list[str]]] = {
     "py3tftp": py3tftp,
     "tftpy": tftpy,
 }
+TITLES = {
+    "lockstep": ("Clients without windows", "Most firmware, and GRUB."),
+    "windows": (
+        "Clients with windows",
+        "UEFI firmware asks for ``windowsize`` 4; Windows, U-Boot and u-root for more.",
+    ),
+    "storms": ("A hall of machines at once", "All clients begin in the same instant; all of them finish."),
+    "small": ("Small files", "A request, a block, an ACK."),
+    "loss": (
+        "Loss and reordering",
+        "The load drops a part of the datagrams, in both directions, or delivers one behind the next; or a switch port "
+        "before the client holds that many packets, and drops what comes on top.",
+    ),
+    "memory": ("Memory", "The third figure of a cell is private memory for each transfer under way."),
+}
+"""Of each group of cases: its heading in docs/performance.rst, and a word about it."""
+
 PYTHON = ("py3tftp", "tftpy")
 
 
@@ -163,7 +183,7 @@ def measure(place: Lab, binary: Path, process: Process, case: Case) -> Result | 
     before, idle, busy = process.cpu(), process.memory(), 0.0
     program = place.start(
         "load",
-        [binary, SERVER_ADDRESS, "69", *map(str, (*words, case.loss, case.delay, case.reorder))],
+        [binary, SERVER_ADDRESS, "69", *map(str, (*words, case.loss, case.delay, case.reorder, case.buffer))],
         where=place.client,
         core=1,
     )
@@ -261,8 +281,11 @@ def main() -> None:
         print(f"\n{tables(ours, results)}")
         if options.write:
             name = f"tftp-{group}-offload" if options.offload else f"tftp-{group}"
-            report.put(name, f"{report.heading('benchmarks.tftp')}\n\n{tables(ours, results)}")
-            plot(name, ours, results)
+            title = plot(name, ours, results)
+            head, word = TITLES[group]
+            head += ", the cable cuts runs of packets" if options.offload else ""
+            made = report.heading("benchmarks.tftp")
+            report.put(name, f"{head}\n{'~' * len(head)}\n\n{word}\n\n{made}\n\n{tables(ours, results)}", title)
     if options.json:
         options.json.write_text(json.dumps(plain(results), indent=1) + "\n")
 
@@ -297,12 +320,12 @@ def tables(cases: Sequence[Case], results: dict[str, dict[str, list[Result | Non
     return table(["case", "pybootd MB/s", *names], rows)
 
 
-def plot(name: str, cases: Sequence[Case], results: dict[str, dict[str, list[Result | None]]]) -> None:
+def plot(name: str, cases: Sequence[Case], results: dict[str, dict[str, list[Result | None]]]) -> str:
     """Throughput, to the best C server."""
     compares = [compared(case, results[case.name]) for case in cases]
     names = list(next(iter(results.values())))
     series = {server: [ratios[server] for ratios in compares] for server in names}
-    report.bars(name, "throughput, to the best of the C servers", [case.name for case in cases], series)
+    return report.bars(name, "throughput, to the best of the C servers", [case.name for case in cases], series)
 
 
 def plain(results: dict[str, dict[str, list[Result | None]]]) -> dict[str, object]:

@@ -1,12 +1,13 @@
 /*
  * A TFTP load: many clients in one process, as cheap as C can make them, so that the server is what is measured.
  *
- *   tftpload SERVER PORT NAME SIZE CLIENTS TRANSFERS BLKSIZE WINDOWSIZE [LOSS [DELAY_US [REORDER [SEED]]]]
+ *   tftpload SERVER PORT NAME SIZE CLIENTS TRANSFERS BLKSIZE WINDOWSIZE [LOSS [DELAY_US [REORDER [BUFFER [SEED]]]]]
  *
  * CLIENTS sockets fetch NAME again and again until TRANSFERS are through.  A file is right when its size is SIZE and each
  * 8-byte word at a block's beginning is its own index (what tftp.py writes), little endian.  LOSS (0..1) drops so much of
  * what arrives and of what is sent; DELAY_US holds each ACK back, which is the link's round trip; REORDER (0..1) of the
- * datagrams arrive behind the next one.  A client repeats its ACK after 3 s, as firmware does, and gives up after 30.
+ * datagrams arrive behind the next one; BUFFER (0: no limit) is how many packets the switch port before the client
+ * holds, which passes them on at one gigabit, and drops what comes on top.  A client repeats its ACK after 3 s, as firmware does, and gives up after 30.
  * Prints one JSON object.
  */
 #define _GNU_SOURCE
@@ -47,7 +48,7 @@ static struct sockaddr_in server;
 static const char *name;
 static uint64_t size;
 static int clients, transfers, blksize, windowsize;
-static double loss, delay, reorder;
+static double loss, delay, reorder, buffer, level, drained;
 static struct client *all;
 static uint32_t *generation;
 static double *took;
@@ -66,6 +67,21 @@ static double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Whether a packet of N bytes finds no room in the switch port. */
+static int overflows(int n, double at)
+{
+    if (buffer <= 0)
+        return 0;
+    level -= (at - drained) * 125e6 / (n + 66); /* with headers, preamble and gap */
+    drained = at;
+    if (level < 0)
+        level = 0;
+    if (level + 1 > buffer)
+        return 1;
+    level++;
+    return 0;
 }
 
 static int lost(void) { return loss > 0 && drand48() < loss; }
@@ -163,7 +179,7 @@ static int take(struct client *c, unsigned char *packet, int n, double at)
     int kind = packet[0] << 8 | packet[1];
     uint16_t number = packet[2] << 8 | packet[3], ahead;
     datagrams++;
-    if (n < 4 || lost())
+    if (n < 4 || lost() || overflows(n, at))
         return 1;
     if (kind == 5) {
         fprintf(stderr, "error %d: %.*s\n", number, n - 4, packet + 4);
@@ -292,7 +308,8 @@ int main(int argc, char **argv)
     loss = argc > 9 ? atof(argv[9]) : 0;
     delay = argc > 10 ? atof(argv[10]) / 1e6 : 0;
     reorder = argc > 11 ? atof(argv[11]) : 0;
-    srand48(argc > 12 ? atoi(argv[12]) : 1);
+    buffer = argc > 12 ? atof(argv[12]) : 0;
+    srand48(argc > 13 ? atoi(argv[13]) : 1);
     all = calloc(clients, sizeof *all);
     generation = calloc(clients, sizeof *generation);
     took = calloc(transfers + 1, sizeof *took);

@@ -32,6 +32,7 @@ from pybootd.tftp.blocks import Runs
 from pybootd.tftp.hub import Hub, hub
 from pybootd.tftp.netascii import NetasciiBody
 from pybootd.tftp.options import Ceilings, negotiate
+from pybootd.tftp.pace import PAUSE
 from pybootd.tftp.packet import ErrorCode
 from pybootd.tftp.sender import Offload, Sender
 from pybootd.tftp.session import Session
@@ -356,13 +357,13 @@ class Tftp:
             self._sweeping.cancel()
         self._hub.close()
 
-    def _sweep(self) -> None:
+    def _sweep(self, seconds: float = SWEEP) -> None:
         if self._sweeping is None or not self._sweeping.active():
-            self._sweeping = self._reactor.callLater(SWEEP, self._swept)
+            self._sweeping = self._reactor.callLater(seconds, self._swept)
 
     def _swept(self) -> None:
         self._hub.look()  # what waits there may be later than its deadline only because we are
-        now = self._clock()
+        now, pause = self._clock(), SWEEP
         for visit in self._visits:
             session = visit.session
             if session is not None:
@@ -371,5 +372,7 @@ class Tftp:
                 elif session.blocked and session.shares:
                     session.writable(now)
                 visit.tell_progress(now)
+                if session.transfer.paced:
+                    pause = PAUSE
         if len(self._visits):
-            self._sweep()
+            self._sweep(pause)

@@ -25,9 +25,10 @@ class Reception:
     @ivar received: bytes so far.
     @ivar reply: the packet to send now, or None.
     @ivar deadline: when to call L{expire}.
+    @cvar paced: nothing leaves but ACKs.
     """
 
-    probe = False
+    probe = paced = False
 
     def __init__(self, agreement: Agreement, now: float, *, timeout: float = 2.0) -> None:
         self.state = State.ASKED

@@ -16,6 +16,7 @@ from enum import Enum
 
 from pybootd.text import printable
 from pybootd.tftp.options import Agreement
+from pybootd.tftp.pace import PAUSE, Pace
 from pybootd.tftp.packet import ACK, ERROR, decode_error, opcode
 
 FIRST_TIMEOUT = 1.0
@@ -67,12 +68,14 @@ class Transfer:
         "_base",
         "_ceiling",
         "_next",
+        "_pace",
         "_patience",
         "_repeated",
         "_retries",
         "_rto",
         "_sent_at",
         "_srtt",
+        "_stop",
         "_timed",
         "_top",
         "_tries",
@@ -112,6 +115,8 @@ class Transfer:
         self._variable = agreement.variable
         self._widest = agreement.widest
         self._next = self.acked + 1
+        self._pace = Pace(agreement.widest)
+        self._stop = self.acked + self._pace.burst
         self._top = self.acked
         self._retries = retries
         self._tries = 0
@@ -127,14 +132,28 @@ class Transfer:
     def due(self) -> tuple[int, int]:
         """What to send now: the first block's number, and how many in a row (0: nothing)."""
         if self.state is State.SENDING:
-            end = self.acked + (self.windowsize if self._tries <= self._retries else 1)
-            if self.last is not None and end > self.last:
-                end = self.last
+            end = min(self._end_of_window, self._stop) if self._pace.slow else self._end_of_window
         elif self.state is State.ASKED:
             end = self.acked + 1
         else:
             return self._next, 0
         return self._next, max(0, end + 1 - self._next)
+
+    @property
+    def _end_of_window(self) -> int:
+        """The newest block that may leave without another ACK."""
+        end = self.acked + (self.windowsize if self._tries <= self._retries else 1)
+        return end if self.last is None else min(end, self.last)
+
+    @property
+    def paced(self) -> bool:
+        """Whether windows leave in several bursts, so that L{expire} is wanted after each L{PAUSE}."""
+        return self._pace.slow
+
+    @property
+    def _pausing(self) -> bool:
+        """Whether a burst has left, and another one follows without an ACK."""
+        return self._pace.slow and self.state is State.SENDING and self._stop < min(self._next, self._end_of_window)
 
     @property
     def outstanding(self) -> bool:
@@ -153,7 +172,7 @@ class Transfer:
         self._sent_at = now
         if self.deadline == NEVER:
             self.heard = now  # until now it was not the client who was silent
-        self.deadline = min(now + self._rto, self.heard + self._patience)
+        self.deadline = min(now + (PAUSE if self._pausing else self._rto), self.heard + self._patience)
 
     def step(self, now: float) -> None:
         """
@@ -193,13 +212,18 @@ class Transfer:
         if now >= self.heard + self._patience:
             self._end(State.LOST, "the client fell silent")
             return
+        if self._pausing:
+            self._stop += self._pace.burst
+            return
         self._tries += 1
         if self.state is State.ASKED and self._tries > self._retries:
             self.deadline = self.heard + self._patience
             return
         ceiling = self._patience if self.state is State.ASKED else self._ceiling
         self._rto = min(2 * self._rto, ceiling)
-        self._next = self.acked + 1
+        if self.state is State.SENDING:
+            self._pace.silence()
+        self._again()
 
     def source_waits(self) -> None:
         """The next blocks are not here yet: it is not the client who is late."""
@@ -228,8 +252,8 @@ class Transfer:
         self._tries = 0
         self._rto = self._base
         self._repeated = not whole  # the blocks after a gap will make the client say so again
-        self.gaps += not whole
-        self._next = self.acked + 1
+        self._tell_pace(whole)
+        self._again()
         if self.acked == self.last:
             self._end(State.DONE, "")
 
@@ -246,9 +270,21 @@ class Transfer:
         if now - self._sent_at < self._srtt / 2:
             return
         self._repeated = True
-        self.gaps += 1
+        self._tell_pace(False)
         self.heard = now
+        self._again()
+
+    def _again(self) -> None:
+        """Go on behind the newest block that the client has."""
         self._next = self.acked + 1
+        self._stop = self.acked + self._pace.burst
+
+    def _tell_pace(self, whole: bool) -> None:
+        self.gaps += not whole
+        if whole:
+            self._pace.whole()
+        else:
+            self._pace.gap()
 
     def _receive_error(self, datagram: bytes) -> None:
         error = decode_error(datagram)
