@@ -96,13 +96,16 @@ class Machines:
     """
     The machines that were seen lately, by hardware address and by IP address.
 
-    Bounded: the one unseen for longest is forgotten when C{limit} is passed, so that a
-    flood of invented hardware addresses costs a fixed amount of memory.
+    Bounded: when C{limit} is passed the one is forgotten that was unseen for longest, among those without an
+    address if there are any: a flood of invented hardware addresses costs a fixed amount of memory, and no machine
+    that was given an address its place.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self.limit = limit
         self._by_mac: OrderedDict[str, Machine] = OrderedDict()
+        self._strangers: OrderedDict[str, Machine] = OrderedDict()
+        """Those without an address."""
         self._by_address: dict[IPv4Address, Machine] = {}
 
     def __len__(self) -> int:
@@ -123,11 +126,13 @@ class Machines:
         """The machine with that hardware address, new if need be; it counts as seen C{now} (seconds)."""
         machine = self._by_mac.get(mac)
         if machine is None:
-            machine = self._by_mac[mac] = Machine(mac, first_seen=now)
-            while len(self._by_mac) > self.limit:
-                self._forget(next(iter(self._by_mac.values())))
+            while len(self._by_mac) >= max(1, self.limit):
+                self._forget(next(iter((self._strangers or self._by_mac).values())))
+            machine = self._by_mac[mac] = self._strangers[mac] = Machine(mac, first_seen=now)
         else:
             self._by_mac.move_to_end(mac)
+            if mac in self._strangers:
+                self._strangers.move_to_end(mac)
         machine.last_seen = now
         return machine
 
@@ -137,15 +142,23 @@ class Machines:
             return  # as most say, more than once
         if machine.address is not None and self._by_address.get(machine.address) is machine:
             del self._by_address[machine.address]
-        machine.address = address
+        self._place(machine, address)
         if address is not None:
             before = self._by_address.get(address)
             if before is not None:
-                before.address = None
+                self._place(before, None)
             self._by_address[address] = machine
+
+    def _place(self, machine: Machine, address: IPv4Address | None) -> None:
+        machine.address = address
+        if address is not None:
+            self._strangers.pop(machine.mac, None)
+        elif self._by_mac.get(machine.mac) is machine:
+            self._strangers[machine.mac] = machine
 
     def _forget(self, machine: Machine) -> None:
         del self._by_mac[machine.mac]
+        self._strangers.pop(machine.mac, None)
         if machine.address is not None and self._by_address.get(machine.address) is machine:
             del self._by_address[machine.address]
 

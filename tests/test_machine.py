@@ -57,12 +57,25 @@ class MachinesTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """Past the limit the one unseen for longest is forgotten, its address too."""
-        self.machines.settle(self.machines.see(A, 1.0), ADDRESS)
-        self.machines.see(B, 2.0)
+        for mac, address in ((A, ADDRESS), (B, OTHER)):
+            self.machines.settle(self.machines.see(mac, 1.0), address)
         self.machines.see(C, 3.0)
         self.assertEqual([machine.mac for machine in self.machines], [B, C])
         self.assertIsNone(self.machines.get(A))
         self.assertIsNone(self.machines.at(ADDRESS))
+
+    def test_flood(self) -> None:
+        """Machines that never got an address are forgotten first, however many there are."""
+        known = self.machines.see(A, 1.0)
+        self.machines.settle(known, ADDRESS)
+        for number in range(10):
+            self.machines.see(f"02:00:00:00:00:{number:02x}", 2.0 + number)
+        self.assertEqual([machine.mac for machine in self.machines], [A, "02:00:00:00:00:09"])
+        self.assertIs(self.machines.at(ADDRESS), known)
+        self.machines.settle(known, None)
+        self.machines.see(B, 20.0)
+        self.machines.see(C, 21.0)
+        self.assertEqual([machine.mac for machine in self.machines], [B, C])
 
     def test_spellings(self) -> None:
         """A hardware address is lower case with colons; configuration files have it dashed and in capitals."""

@@ -37,7 +37,7 @@ class Gate:
         """
         @param timeout: seconds; no word by then is a refusal.
         @param then: called with each verdict, and the request that it is for.
-        @param limit: how many machines may wait for a verdict at once.
+        @param limit: how many machines may wait for a verdict at once; the last quarter is for those that are known.
         @param memory: of how many machines it is known which phase was allowed last.
         """
         self._backend = backend
@@ -55,7 +55,8 @@ class Gate:
         if (key, phase) in self._waiting:
             self._waiting[key, phase] = request
             return
-        if len(self._waiting) >= self._limit:
+        known = machine.address is not None or key in self._allowed
+        if len(self._waiting) >= (self._limit if known else self._limit - self._limit // 4):
             self._then(request, machine, BUSY)
             return
         verdict = self._check(

@@ -201,14 +201,23 @@ class Site(ServerFactory):
         Whether one more connection from C{host} can be taken.
 
         At a ceiling the connection goes that has waited longest for a request, or for the
-        rest of one; where all are being served, the new one.
+        rest of one; where all are being served, the new one.  The last quarter is for
+        machines that were given their address here.
         """
         limits = self.limits
+        most = limits.connections if self._knows(host) else limits.connections - limits.connections // 4
         if self._clients.get(host, 0) >= limits.connections_per_client:
             return self._drop(next((channel for channel in self._waiting if channel.host == host), None))
-        if len(self._channels) < limits.connections and len(self._waiting) < limits.waiting_connections:
+        if len(self._channels) < most and len(self._waiting) < limits.waiting_connections:
             return True
         return self._drop(next(iter(self._waiting), None))
+
+    def _knows(self, host: str) -> bool:
+        """Whether a machine was given this address here; where none ever was, everybody is as good."""
+        try:
+            return not self.machines or self.machines.at(IPv4Address(host.removeprefix("::ffff:"))) is not None
+        except ValueError:
+            return False
 
     def log(self, request: FileRequest) -> None:
         """Nothing: who listens to the events knows more."""

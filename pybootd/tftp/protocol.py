@@ -199,7 +199,7 @@ class Tftp:
         reason = self._admit(visit.address)
         if reason is not None:
             return ErrorCode.ACCESS_VIOLATION, reason
-        if not self._visits.make_room(visit.client[0]):
+        if not self._visits.make_room(visit.client[0], known=visit.machine is not None or not self._machines):
             return ErrorCode.UNDEFINED, "too many transfers at once; try again"
         return None
 

@@ -498,13 +498,19 @@ class AccessTests(SynchronousTestCase):
         self.assertIn("oops", server.told(Ignored)[0].reason)
 
     def test_too_many(self) -> None:
-        """So many questions at once and no more; the rest may try again."""
-        access = Access(*(Deferred() for _ in range(10)))
+        """So many questions at once and no more; the rest may try again.  The last quarter is for known machines."""
+        access = Access()
         server = Server(access=access, questions=4)
+        server.obtain(BIOS)
+        access.questions.clear()
+        access.verdicts += [Deferred() for _ in range(10)]
         for index in range(10):
             server.say(DISCOVER, BIOS, mac=mac(index))
-        self.assertEqual(len(access.questions), 4)
-        self.assertEqual(len(server.told(Ignored)), 6)
+        self.assertEqual(len(access.questions), 3)
+        self.assertEqual(len(server.told(Ignored)), 7)
+        server.say(DISCOVER, BIOS)
+        self.assertEqual(access.questions[-1].mac, MAC)
+        self.assertEqual((len(access.questions), len(server.told(Ignored))), (4, 7))
 
     def test_phases(self) -> None:
         """A verdict on booting does not let the system in, not even while it is awaited."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import Any
 
 from hypothesis import given
@@ -249,6 +250,17 @@ class CeilingTests(SiteCase):
         self.server.site.waiting(clients[0].channel)
         self.assertTrue(self.server.site.make_room("192.0.2.9"))
         self.assertEqual([self.gone(client) for client in clients], [True, False])
+
+    def test_known(self) -> None:
+        """The last quarter is for machines that got their address here."""
+        self.start(connections=4)
+        self.server.machines.settle(self.server.machines.see("52:54:00:00:00:01", 0.0), IPv4Address("192.0.2.9"))
+        clients = [self.server.connect(f"192.0.2.{number}") for number in range(3)]
+        for client in clients:
+            self.server.site.busy(client.channel)
+        self.assertFalse(self.server.site.make_room("192.0.2.8"))
+        self.assertFalse(self.server.site.make_room("2001:db8::1"))
+        self.assertTrue(self.server.site.make_room("192.0.2.9"))
 
     def test_per_client(self) -> None:
         """One client has its own ceiling, and pays for it with its own connections."""

@@ -277,6 +277,17 @@ class TftpTests(SynchronousTestCase):
         self.hear(b"\0\5\0\0\0", ("10.0.0.66", 1))
         self.assertEqual(len(self.ask()), 1)
 
+    def test_known(self) -> None:
+        """The last quarter of the transfers is for machines that got their address here."""
+        self.serve(LimitsConfig(transfers=4))
+        self.machines.settle(self.machines.see("52:54:00:12:34:56", 0), IPv4Address(CLIENT[0]))
+        for port in (1, 2, 3, 4):
+            self.ask(client=("10.0.0.66", port))
+            self.hear(packet.ack(1), ("10.0.0.66", port))
+        busy = [packet.error(0, "too many transfers at once; try again")]
+        self.assertEqual(self.ask(client=("10.0.0.67", 1)), busy)
+        self.assertEqual(self.ask(), [packet.data(1, bytes(512))])
+
     def test_retransmission(self) -> None:
         """What is lost is sent again by the one timer, and a client that stays away is given up."""
         self.ask()
