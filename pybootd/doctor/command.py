@@ -156,19 +156,33 @@ def _rules() -> tuple[firewall.Chains | None, str]:
                     f"{words[0]} cannot read its rules: {done.stderr.strip().splitlines()[0] if done.stderr else ''}"
                 )
                 continue
-            found |= read(done.stdout)
+            rules = read(done.stdout)
+            saved = _saved() if words[0] == "nft" and '"xt"' in done.stdout else None
+            if saved is not None:  # in iptables' own words everything is understood
+                rules = {key: chain for key, chain in rules.items() if key[0] not in firewall.IPTABLES} | {**saved}
+            found |= rules
             tried = True
-        except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
+        except (OSError, subprocess.TimeoutExpired, ValueError, LookupError, TypeError, AttributeError) as error:
             reason = f"what {words[0]} says of its rules cannot be read: {error!r}"
     return (found, "") if tried else (None, reason)
+
+
+def _saved() -> firewall.Chains | None:
+    """The rules that iptables keeps in nftables, in its own words; None where they cannot be had."""
+    program = shutil.which("iptables-nft-save", path=PROGRAMS) or shutil.which("iptables-save", path=PROGRAMS)
+    if program is None:
+        return None
+    done = subprocess.run([program], capture_output=True, text=True, check=False, timeout=20)  # noqa: S603
+    return firewall.from_iptables(done.stdout) if not done.returncode and "*" in done.stdout else None
 
 
 def _packets(config: Config, interface: Interface, network: Network) -> Iterator[tuple[str, Mapping[str, str]]]:
     """What machines send, in the order of a boot."""
     address = IPv4Address(network.pool_first or network.first + 2)
-    machine = {"iif": interface.name, "saddr": str(address), "daddr": str(IPv4Address(network.server))}
+    server = str(IPv4Address(network.server))
+    machine = {"iif": interface.name, "saddr": str(address), "daddr": server, "kind": "local"}
     if config.dhcp:
-        broadcast = {"saddr": "0.0.0.0", "daddr": "255.255.255.255"}
+        broadcast = {"saddr": "0.0.0.0", "daddr": "255.255.255.255", "kind": "broadcast"}
         port = {"protocol": "udp", "dport": str(config.bootpd.port), "state": "new"}
         yield "DHCP requests", {**machine, **broadcast, **port}
         yield "PXE's requests to port 4011", {**machine, **port, "dport": str(BOOT_SERVER_PORT)}

@@ -25,7 +25,10 @@ INPUT_HOOKS = ("prerouting", "input")
 FAMILIES = ("ip", "inet")
 
 Packet = Mapping[str, str]
-"""C{protocol}, C{dport}, C{iif}, C{saddr}, C{daddr}, C{state}: a request as the filter sees it."""
+"""
+C{protocol}, C{dport}, C{iif}, C{saddr}, C{daddr}, C{state}, C{kind} (C{broadcast} or C{local}): a request as the filter
+sees it.
+"""
 
 
 class Action(Enum):
@@ -228,10 +231,16 @@ def _nft_rules(expressions: Sequence[Mapping[str, Any]], where: str) -> Iterator
         elif kind == "vmap":
             data = body["data"]
             entries = data["set"] if isinstance(data, dict) and "set" in data else ()
+            if not entries:  # a named map, whose entries stand elsewhere
+                yield Rule((*conditions, Condition("(vmap)")), Action.DROP, where=where)
             for value, verdict in entries:
                 conditions_here = [*conditions, *_nft_conditions(body["key"], _values(value), False)]
                 for rule in _nft_rules([verdict], where):
                     yield Rule((*conditions_here, *rule.conditions), rule.action, rule.target, where)
+        elif kind == "xt" and isinstance(body, dict) and body.get("type") == "target":
+            # a rule of iptables' that nft cannot say in its own words
+            if _TARGETS.get(body.get("name", "")) is Action.DROP:
+                yield Rule(tuple(conditions), Action.DROP, where=where)
         elif kind not in _HARMLESS:
             conditions.append(Condition(f"({kind})"))
 
@@ -243,6 +252,8 @@ def _nft_conditions(left: Any, values: tuple[str, ...], negated: bool) -> Iterat
         field = _META.get(body["key"], "?")
     elif kind == "ct" and body["key"] == "state":
         field = "state"
+    elif kind == "fib" and body.get("result") == "type" and body.get("flags") in ("daddr", ["daddr"]):
+        field = "kind"
     elif kind == "payload" and body.get("protocol") in ("udp", "tcp", "ip"):
         field = _PAYLOAD.get(body["field"], "?")
         if body["protocol"] != "ip":
@@ -268,9 +279,11 @@ def _values(right: Any) -> tuple[str, ...]:
 
 _OPTIONS = {
     "-p": "protocol", "-i": "iif", "-s": "saddr", "-d": "daddr", "--dport": "dport", "--dports": "dport",
-    "--ctstate": "state", "--state": "state",
+    "--ctstate": "state", "--state": "state", "--dst-type": "kind",
 }  # fmt: skip
-_MODULES = ("udp", "tcp", "multiport", "state", "conntrack", "comment")
+_MODULES = ("udp", "tcp", "multiport", "state", "conntrack", "comment", "addrtype")
+IPTABLES = ("ip filter", "ip nat", "ip mangle", "ip raw", "ip security")
+"""The tables of nftables in which C{iptables} keeps its rules; C{iptables-save} says more of them."""
 _TARGETS = {"ACCEPT": Action.ACCEPT, "DROP": Action.DROP, "REJECT": Action.DROP, "RETURN": Action.RETURN}
 
 

@@ -121,10 +121,16 @@ class FirewallTests(SynchronousTestCase):
         self.assertEqual(self.rules({"nft": works}, ["nft"]), ({}, ""))
         chains, _ = self.rules({"iptables-save": "printf '*filter\\n:INPUT DROP [0:0]\\n'"}, ["iptables-save"])
         self.assertEqual(list(chains), [("iptables filter", "INPUT")])  # type: ignore[call-overload]
+        rule = '{"family": "ip", "table": "filter", "chain": "INPUT", "expr": [{"xt": {}}]}'
+        wrote = f'echo \'{{"nftables": [{{"rule": {rule}}}]}}\''
+        both = {"nft": wrote, "iptables-save": "printf '*filter\\n:INPUT DROP [0:0]\\n'"}
+        chains, _ = self.rules(both, ["nft", "iptables-save"])
+        self.assertEqual(list(chains), [("iptables filter", "INPUT")])  # type: ignore[call-overload]
         refused = "echo 'Operation not permitted (you must be root)' >&2; exit 1"
         self.assertEqual(
             self.rules({"nft": refused}, ["nft"]),
             (None, "nft cannot read its rules: Operation not permitted (you must be root)"),
         )
-        self.assertIn("cannot be read", self.rules({"nft": "echo nonsense"}, ["nft"])[1])
+        for said in ("nonsense", "[]", '{"nftables": [1]}', '{"nftables": [{"rule": {"family": "ip", "expr": [7]}}]}'):
+            self.assertIn("cannot be read", self.rules({"nft": f"echo '{said}'"}, ["nft"])[1], said)
         self.assertIn("neither", self.rules({}, [])[1])

@@ -10,9 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybootd.doctor.firewall import Outcome, from_iptables, from_nft, outcome
 
 DISCOVER = {
-    "protocol": "udp", "dport": "67", "iif": "eth0", "saddr": "0.0.0.0", "daddr": "255.255.255.255", "state": "new"
+    "protocol": "udp", "dport": "67", "iif": "eth0", "saddr": "0.0.0.0", "daddr": "255.255.255.255", "state": "new",
+    "kind": "broadcast",
 }  # fmt: skip
-TFTP = {**DISCOVER, "dport": "69", "saddr": "10.0.0.100", "daddr": "10.0.0.1"}
+TFTP = {**DISCOVER, "dport": "69", "saddr": "10.0.0.100", "daddr": "10.0.0.1", "kind": "local"}
 HTTP = {**TFTP, "protocol": "tcp", "dport": "80"}
 DROP: Any = {"drop": None}
 ACCEPT: Any = {"accept": None}
@@ -107,6 +108,19 @@ class NftTests(SynchronousTestCase):
             expected = "dropped" if dropped else "passes"
             self.assertEqual(self.become(ruleset([condition, DROP]), packet), expected, condition)
 
+    def test_kind(self) -> None:
+        """To everybody, or to this host alone."""
+        text = ruleset([match({"fib": {"result": "type", "flags": ["daddr"]}}, "broadcast"), DROP])
+        self.assertEqual((self.become(text), self.become(text, TFTP)), ("dropped", "passes"))
+
+    def test_of_iptables(self) -> None:
+        """What iptables wrote and nft cannot say: a condition is a perhaps, REJECT is none, LOG does nothing."""
+        reject, log = ({"xt": {"type": "target", "name": name}} for name in ("REJECT", "LOG"))
+        multiport = {"xt": {"type": "match", "name": "multiport"}}
+        self.assertEqual(self.become(ruleset([reject])), "dropped")
+        self.assertEqual(self.become(ruleset([log])), "passes")
+        self.assertEqual(self.become(ruleset([multiport, DROP])), "perhaps")
+
     def test_not_understood(self) -> None:
         """What depends on something else is a possibility only."""
         limit = {"limit": {"rate": 1, "per": "second"}}
@@ -133,6 +147,7 @@ class NftTests(SynchronousTestCase):
         data = {"set": [["established", ACCEPT], ["new", {"jump": {"target": "own"}}], ["invalid", DROP]]}
         text = ruleset([{"vmap": {"key": STATE, "data": data}}], others={"own": [[port(67), DROP]]})
         self.assertEqual((self.become(text), self.become(text, TFTP)), ("dropped", "passes"))
+        self.assertEqual(self.become(ruleset([{"vmap": {"key": STATE, "data": "@named"}}])), "perhaps")
 
     def test_other_hooks(self) -> None:
         """What is forwarded or sent is another matter; what comes before routing is not."""
@@ -159,7 +174,8 @@ COMMIT
 -A ufw-input -p udp -m udp --dport 67 -m comment --comment "DHCP server" -j ACCEPT
 -A ufw-input -s 10.0.0.0/8 -p udp -m multiport --dports 69,4011:4012 -j ACCEPT
 -A ufw-input ! -i eth0 -p tcp -m tcp --dport 80 -j ACCEPT
--A ufw-input -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 443 -j ACCEPT
+-A ufw-input -p tcp -m owner --uid-owner 0 -m tcp --dport 443 -j ACCEPT
+-A ufw-input -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j ACCEPT
 COMMIT
 """
 
@@ -178,6 +194,7 @@ class IptablesTests(SynchronousTestCase):
         self.assertEqual(outcome(chains, HTTP), Outcome(True, True, policy))
         self.assertFalse(outcome(chains, {**HTTP, "iif": "eth1"}).dropped)
         self.assertEqual(outcome(chains, {**HTTP, "dport": "443"}), Outcome(True, False, policy))
+        self.assertFalse(outcome(chains, {**HTTP, "dport": "8080"}).dropped)
 
     def test_rule(self) -> None:
         """The rule that drops is told as it stands."""

@@ -17,7 +17,7 @@ HOLD = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind((
 class DoctorTests(EndToEndTestCase):
     """A server's host on which all is well, until a test does something about it."""
 
-    needs = ("dnsmasq", "nft", "setpriv")
+    needs = ("dnsmasq", "nft", "iptables", "setpriv")
 
     def setUp(self) -> None:
         """A configuration, and the one boot file that it names."""
@@ -118,6 +118,20 @@ class DoctorTests(EndToEndTestCase):
         server.run("nft", 'insert rule inet filter input iifname "br0" udp dport 69 accept')
         (self.root / "grub.efi").write_text("content")
         self.assertEqual(self.doctor()[0], 0, "the remedies helped")
+
+    def test_iptables(self) -> None:
+        """Rules of iptables, in its own words."""
+        for line in (
+            "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+            "-A INPUT -p udp -m addrtype --dst-type BROADCAST -m multiport --dports 67,68 -j ACCEPT",
+            "-A INPUT -i br0 -p udp -m multiport --dports 69,4011 -j REJECT",
+        ):
+            self.lab.server.run("iptables", *line.split())
+        self.finds(
+            "wrong:   the firewall drops TFTP requests on br0: iptables -A INPUT -i br0 -p udp -m multiport",
+            "-> iptables -I INPUT -i br0 -p udp --dport 69 -j ACCEPT",
+            "2 things are wrong",
+        )
 
     def test_interface(self) -> None:
         """The interface is down; then it has no address."""
