@@ -28,7 +28,7 @@ from pybootd.registry import Context, provider
 from pybootd.text import printable
 from pybootd.words import mac as mac_word
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds for the running server to take a lease back."""
 
 

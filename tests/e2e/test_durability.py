@@ -55,7 +55,8 @@ class KillTests(LeaseTestCase):
                 self.round(configuration, early=number % 5 == 4)
             daemon = self.start(configuration)
             self.promises.rest()
-            self.promises.ask(self.promises.held(), timeout=120)
+            held = self.promises.held()
+            self.promises.ask(held, timeout=60 + len(held) / 100)
             daemon.stop()
         except AssertionError as error:
             raise AssertionError(f"round {number} of the seed {self.seed}: {error}") from error

@@ -43,7 +43,8 @@ class StorageTestCase(LeaseTestCase):
         begin()
         self.promises.load(4, 100000)
         daemon.expect(f"{FAILS}: .*{reason}", 20)
-        time.sleep(0.3)  # what was answered before is on its way
+        self.promises.rest()  # what was answered before has been noted
+        self.promises.load(4, 100000)
         held, offers = self.promises.held(), self.promises.offers
         time.sleep(2.5)  # the store is tried meanwhile
         self.assertEqual(self.promises.held(), held)
@@ -59,7 +60,7 @@ class StorageTestCase(LeaseTestCase):
         """After it was killed and started again every machine has its address."""
         self.kill(daemon)
         daemon = self.start(self.configuration)
-        self.promises.ask(self.promises.held(), timeout=60)
+        self.promises.ask(self.promises.held(), timeout=120)
         daemon.stop()
 
     def refused(self, *reasons: str, words: list[str] | None = None) -> None:
@@ -146,7 +147,7 @@ class StartTests(StorageTestCase):
         disk = self.lab.directory("disk")
         daemon = self.serve(disk)
         self.promises.load(8, 3000)
-        self.promises.until_acks(2000)
+        self.promises.until_acks(2000, timeout=90)
         self.promises.rest()
         daemon.stop()
         file, copy = disk / "leases", disk / "copy"
