@@ -8,13 +8,13 @@ first that fits is the answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from attrs import frozen
 
 from pybootd.machine import Firmware
-from pybootd.status.roles import INITRD, KERNEL, LOADER, base_of
+from pybootd.status.roles import INITRD, KERNEL, LOADER, base_of, configures, role_of
 from pybootd.status.timeline import ASKED, LEASED, OFFERED, RUNNING, STAGES, Record, Transfer
 
 STALL = 8.0
@@ -111,6 +111,8 @@ def _broken(record: Record, now: float, where: Where) -> Diagnosis | None:
     transfer = record.current[-1] if record.current else None
     if transfer is None or transfer.state == "done" or now < transfer.seen:
         return None
+    if record.stages.get(RUNNING, now) < transfer.begun:
+        return None  # the system's own download
     if transfer.state == "running":
         standing = now - transfer.seen
         return _silent(transfer, where, f"{standing:.0f} s ago") if standing >= STALL else None
@@ -136,19 +138,32 @@ def _silent(transfer: Transfer, where: Where, when: str) -> Diagnosis:
 
 
 def _not_there(record: Record, now: float, where: Where) -> Diagnosis | None:
-    if not record.missing or any(transfer.state == "running" for transfer in record.current):
+    if not record.missing or RUNNING in record.stages:
+        return None  # what a system does not find is no matter of its boot
+    if any(transfer.state == "running" for transfer in record.current):
         return None
     names = list(record.missing)
     told = base_of(record.boot_file)
     its_own = bool(told) and any(base_of(name) == told for name in names)
-    if not its_own and now - record.last_seen < QUIET:
+    needed = its_own or _needs_one_of(record, names)
+    if not its_own and now - record.last_seen < (QUIET if needed else LINGER):
         return None
+    severity = FAILURE if needed else WARNING
     listed = ", ".join(islice(names, SHOWN)) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     if len(names) == 1:
         what = f"It asked for {listed}, which is not there: {record.missing[names[0]]}."
     else:
         what = f"It found none of the files that it tried: {listed}."
-    return Diagnosis("missing", FAILURE, what, where(_server(record.asked_by), "root"))
+    return Diagnosis("missing", severity, what, where(_server(record.asked_by), "root"))
+
+
+def _needs_one_of(record: Record, names: Sequence[str]) -> bool:
+    """
+    Whether a loader cannot go on without these files: a kernel, or its configuration.  One that has its configuration
+    may ask for fonts and pictures, and waits for a person then.
+    """
+    configured = any(transfer.state == "done" and configures(transfer.name) for transfer in record.current)
+    return not configured or any(role_of(name, "", True) in (KERNEL, INITRD) for name in names)
 
 
 def _boot_server(record: Record, now: float, where: Where) -> Diagnosis | None:

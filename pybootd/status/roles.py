@@ -10,6 +10,7 @@ _KERNEL = re.compile(r"^(vmlinu[xz]|linux|bzimage|zimage|uimage|image|kernel|xen
 _INITRD = re.compile(
     r"^(initrd|initramfs|uinitrd|rootfs|boot\.wim|core\.gz|.*\.(cpio|squashfs|wim|iso))", re.IGNORECASE
 )
+_CONFIGURATION = re.compile(r"\.(cfg|conf|ini|ipxe|menu|txt)$|(^|/)pxelinux\.cfg/", re.IGNORECASE)
 _NO_LOADER = re.compile(r"\.(cfg|conf|ini|txt|c32|json|ya?ml|sig|dtb)$|(^|/)(pxelinux\.cfg|grub\.cfg)", re.IGNORECASE)
 
 
@@ -28,6 +29,11 @@ def role_of(name: str, boot_file: str, loaded: bool) -> str:
     if _KERNEL.match(base) and not base.lower().endswith((".efi", ".cfg", ".txt", ".sig")):
         return KERNEL
     return FILE if loaded or _NO_LOADER.search(name) else LOADER
+
+
+def configures(name: str) -> bool:
+    """Whether a file tells a loader what to do."""
+    return bool(_CONFIGURATION.search(name.partition("?")[0]))
 
 
 def base_of(name: str) -> str:

@@ -124,6 +124,33 @@ class DiagnosisTests(SynchronousTestCase):
             self.assertIsNone(self.found())
         self.check("missing", "pybootd.ini:7: [tftpd] root", "pxelinux.cfg/0, pxelinux.cfg/1", "2 more", later=10)
 
+    def test_kernel_missing(self) -> None:
+        """A loader has its configuration, and the kernel in it is not there."""
+        self.story.addressed(file="bootx64.efi")
+        self.story.fetched("bootx64.efi")
+        self.story.fetched("grub/grub.cfg")
+        self.story.missing("vmlinuz-6.1")
+        found = self.check("missing", "pybootd.ini:7: [tftpd] root", "vmlinuz-6.1", later=10)
+        self.assertEqual(found.severity, "failure")
+
+    def test_font_missing(self) -> None:
+        """A loader has its configuration, and a font is not there: its menu waits, and that is no failure."""
+        self.story.addressed(file="bootx64.efi")
+        self.story.fetched("bootx64.efi")
+        self.story.fetched("grub/grub.cfg")
+        self.story.missing("grub/fonts/unicode.pf2")
+        self.assertIsNone(self.found(30))
+        found = self.check("missing", "pybootd.ini:7: [tftpd] root", "unicode.pf2", later=90)
+        self.assertEqual(found.severity, "warning")
+
+    def test_system(self) -> None:
+        """What a system that is up does not find, or breaks off, is no matter of its boot."""
+        self.story.boot()
+        self.story.missing("preseed.cfg")
+        self.story.begun("image.iso")
+        self.story.failed("image.iso")
+        self.assertIsNone(self.found(100))
+
     def test_found_at_last(self) -> None:
         """Names that were tried do not matter once one was there."""
         self.story.addressed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.status.roles import FILE, INITRD, KERNEL, LOADER, role_of
+from pybootd.status.roles import FILE, INITRD, KERNEL, LOADER, configures, role_of
 
 ROWS = (
     ("pxelinux.0", False, LOADER),
@@ -37,3 +37,10 @@ class RoleTests(SynchronousTestCase):
     def test_told(self) -> None:
         """What the machine was told to load is its loader, whatever its name and way."""
         self.assertEqual(role_of("/x/vmlinuz", "http://10.0.0.1/vmlinuz", True), LOADER)
+
+    def test_configurations(self) -> None:
+        """Files that tell a loader what to do."""
+        for name in ("pxelinux.cfg/01-52-54-00-12-34-56", "/grub/grub.cfg", "boot.ipxe?mac=1", "config.txt"):
+            self.assertTrue(configures(name), name)
+        for name in ("pxelinux.0", "ldlinux.c32", "unicode.pf2", "vmlinuz"):
+            self.assertFalse(configures(name), name)
