@@ -19,7 +19,8 @@ from pybootd.errors import Forbidden, NotFound, SourceFailed
 from pybootd.events import Bus, record
 from pybootd.machine import Firmware, Machine, Machines
 from pybootd.tftp import packet
-from pybootd.tftp.protocol import Tftp
+from pybootd.tftp.pace import PAUSE
+from pybootd.tftp.protocol import SWEEP, Tftp
 from tests.support.tftp import FakeSocket, SlowBody
 
 CLIENT = ("10.0.0.9", 2070)
@@ -298,6 +299,19 @@ class TftpTests(SynchronousTestCase):
         self.assertEqual(sent, 5)
         self.assertEqual(self.events[-1].reason, "the client fell silent")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_bursts(self) -> None:
+        """Where windows leave in bursts, the next one does not wait for the usual look at the deadlines."""
+        self.files.files["big"] = bytes(512 * 2000)
+        self.ask("big", windowsize=32)
+        self.assertEqual(len(b"".join(self.hear(packet.ack(0)))), 32 * 516)
+        again: list[bytes] = []
+        while not again:  # nothing comes back
+            self.clock.advance(SWEEP)
+            again = self.socket.take()
+        self.assertEqual(len(b"".join(again)), 16 * 516)
+        self.clock.advance(PAUSE)
+        self.assertEqual(len(b"".join(self.socket.take())), 16 * 516)
 
     def test_progress(self) -> None:
         """A long transfer tells how far it is, twice a second at most."""
