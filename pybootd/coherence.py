@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
+from os.path import normpath
+from pathlib import PurePath
 
 from pybootd.config import BootpdConfig, Config, SubnetConfig, pool
 from pybootd.content.patterns import Value
@@ -59,6 +61,7 @@ def warnings(config: Config) -> Iterator[Problem]:
     yield from _unused(config)
     yield from _boot_files(config)
     yield from _roots(config)
+    yield from _exposed(config)
 
 
 # who may boot
@@ -312,6 +315,18 @@ def _roots(config: Config) -> Iterator[Problem]:
         if runs and not root:
             at = config.origins.get((section, "")) or Origin(config.file, 1, section)
             yield Problem(at, "root is missing: nothing is served but what [filters] name; write e.g. root = ./boot")
+
+
+def _exposed(config: Config) -> Iterator[Problem]:
+    """The lease file among the files that are served."""
+    kind, _, path = config.leases.store.partition(":")
+    if kind != "sqlite":
+        return
+    for runs, root in ((config.tftp, config.tftpd.root), (config.http_server, config.http_root)):
+        if runs and root and not is_url(root) and PurePath(normpath(path)).is_relative_to(normpath(root)):
+            what = f"lies below the root {root}, where every machine can read it; write another path"
+            yield Problem(config.origin("leases", "store"), what)
+            return
 
 
 def _said(config: Config, section: str, option: str) -> bool:

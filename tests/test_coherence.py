@@ -212,6 +212,17 @@ class WarningTests(SynchronousTestCase):
             (f"x.ini:5: [tftpd]: {missing}", f"x.ini:1: [httpd]: {missing}"),
         )
 
+    def test_exposed(self) -> None:
+        """A lease file among the files that are served, by TFTP or by HTTP, is said once."""
+        what = "lies below the root /srv{}, where every machine can read it; write another path"
+        rest = "[leases]\nstore = sqlite:./a/../pybootd.leases\n[bootfile]\ndefault = a\n"
+        said = config(BASE + rest + "[tftpd]\nroot = .\n", http=True).warnings
+        self.assertEqual(said, (f"x.ini:4: [leases] store: {what.format('')}",))
+        said = config(BASE + rest + "[tftpd]\nroot = http://a/b\n[httpd]\nroot = /srv/\n", http=True).warnings
+        self.assertEqual(said, (f"x.ini:4: [leases] store: {what.format('')}",))
+        self.assertEqual(config(BASE + rest + "[tftpd]\nroot = ./pybootd\n").warnings, ())
+        self.assertEqual(config(BASE + rest.replace("sqlite:./a", "memory:") + "[tftpd]\nroot = .\n").warnings, ())
+
     def test_calm(self) -> None:
         """A good configuration is passed without a word, URLs for iPXE and UEFI HTTP boot included."""
         text = "ipxe = http://a/b\nx64-uefi-http = https://a/b\n00099 = http://a/b\narm64-uefi-http = c\nx64-uefi = d\n"
