@@ -293,7 +293,8 @@ class Dhcp:
         decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         if decision.wants_address and network is not None and network.first in self._vacancies:
             vacancies = self._vacancies[network.first]
-            found = self._take(vacancies, request.requested)
+            taking = vacancies.take if self._sharing is None else partial(self._sharing.take, vacancies)
+            found = taking(request.requested)
             if isinstance(found, Deferred):
                 self._searching[key] = request
                 found.addCallback(self._found, key, machine, facts, network, vacancies)
@@ -303,32 +304,6 @@ class Dhcp:
             if found or not facts.writable:
                 decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
-
-    def _take(self, vacancies: Vacancies, wish: int = 0) -> int | Deferred[int]:
-        """An address for a new machine, 0 where there is none; of a shared store more may be had."""
-        found = vacancies.take(wish)
-        if self._sharing is None:
-            return found
-        self._sharing.replenish(vacancies.pool)
-        if isinstance(found, Deferred):
-            return found.addCallback(self._or_more, vacancies)
-        return self._or_more(found, vacancies)
-
-    def _or_more(self, found: int, vacancies: Vacancies) -> int | Deferred[int]:
-        """What was found, if it still is what it seems; else, when there is more of the pool, an address of that."""
-        assert self._sharing is not None
-        lease = self.table.at(found) if found else None
-        if lease is not None and lease.key:
-            # its machine may have it still, by another server's word
-            return self._sharing.refresh(lease.key).addCallback(self._ended, found, vacancies)
-        more = self._sharing.more(vacancies.pool) if not found else None
-        return found if more is None else more.addCallback(lambda brought: self._take(vacancies) if brought else 0)
-
-    def _ended(self, known: bool, address: int, vacancies: Vacancies) -> int | Deferred[int]:
-        """An address whose lease has ended, if that is so by the store's word, too; else another one."""
-        if not known:
-            return 0
-        return address if vacancies.pool.free(address, self._time()) else self._take(vacancies)
 
     def _consider(self, facts: Facts, address: int) -> None:
         """This address was found, or none (0): the pool is empty, or the store could not be asked for more of it."""

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybootd.dhcp.pool import Pool
+from pybootd.dhcp.vacancy import Vacancies
 from pybootd.errors import StoreError
 from pybootd.interfaces import ILeaseStore
 from pybootd.leases.lease import Allotment, Lease, State, slice_size
@@ -105,6 +106,29 @@ class Sharing:
         found: Deferred[Any] = maybeDeferred(self._store.find, key)
         found.addCallback(self._told, key)
         return found.addCallbacks(self._heard, self._failed)
+
+    def take(self, vacancies: Vacancies, wish: int = 0) -> int | Deferred[int]:
+        """As L{Vacancies.take}; of a shared pool more may be had, and what has ended here may not have elsewhere."""
+        found = vacancies.take(wish)
+        self.replenish(vacancies.pool)
+        if isinstance(found, Deferred):
+            return found.addCallback(self._checked, vacancies)
+        return self._checked(found, vacancies)
+
+    def _checked(self, found: int, vacancies: Vacancies) -> int | Deferred[int]:
+        """What was found, if it still is what it seems; else, when there is more of the pool, an address of that."""
+        lease = self._table.at(found) if found else None
+        if lease is not None and lease.key:
+            # its machine may have it still, by another server's word
+            return self.refresh(lease.key).addCallback(self._ended, found, vacancies)
+        more = self.more(vacancies.pool) if not found else None
+        return found if more is None else more.addCallback(lambda brought: self.take(vacancies) if brought else 0)
+
+    def _ended(self, known: bool, address: int, vacancies: Vacancies) -> int | Deferred[int]:
+        """An address whose lease has ended, if that is so by the store's word, too; else another one."""
+        if not known:
+            return 0
+        return address if vacancies.pool.free(address, self._seconds()) else self.take(vacancies)
 
     def replenish(self, pool: Pool) -> None:
         """An address was taken: see to it that there are more."""

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.errors import StoreError
+from pybootd.errors import StoreAway, StoreError
 from pybootd.leases import commit
 from pybootd.leases.commit import GROUP, PAUSE, GroupCommit, Outcome
 from pybootd.leases.lease import Claim
@@ -167,6 +167,18 @@ class CommitTests(SynchronousTestCase):
         self.successResultOf(self.commit.drained())
         self.clock.advance(2 * PAUSE)
         self.assertEqual(self.sizes(), [1])
+
+    def test_speaks_for_itself(self) -> None:
+        """What a store at the other end of a network says of its own accord is not said again."""
+        self.submit(1)
+        self.turn()
+        self.store.broken(StoreAway("no connection"))
+        self.assertTrue(self.commit.failing)
+        self.submit(2)
+        self.turn()
+        self.store.written()
+        self.assertEqual(self.outcomes, [(1, Outcome.FAILED), (2, Outcome.DURABLE)])
+        self.assertEqual(self.logged(), [])
 
     def test_broken_store(self) -> None:
         """A store with a mistake in it is a failure like any other, with its traceback."""
