@@ -15,7 +15,7 @@ from tests.e2e.support.swarm import Answer, Swarm
 from tests.support.dhcp import ACK, NAK
 
 DATABASE, FIRST, SECOND = "10.77.0.1", "10.77.0.11", "10.77.0.12"
-MACHINES = 600
+MACHINES = 400
 LEASE = 12
 """Seconds; a lease has to end while the test waits."""
 

@@ -25,6 +25,9 @@ AGAIN = 1.0
 TRIES = 4
 """REQUESTs without an answer after which a machine begins anew."""
 
+ABREAST = 200
+"""Machines that ask for more time at once."""
+
 CHOICE = 0.15
 """Seconds for which a machine waits for the offer of the server that it would rather have."""
 
@@ -122,8 +125,8 @@ class Swarm:
             if not lacking:
                 break
             if again <= now:
-                again = now + 2 * AGAIN
-                for machine in lacking[:200]:
+                again = now + AGAIN
+                for machine in lacking[:ABREAST]:
                     self._say(machine, REQUEST, {}, ciaddr=addresses[machine])
             for answer in self._heard(0.05):
                 heard = told.get(answer.machine, [])
