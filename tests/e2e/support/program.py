@@ -23,6 +23,11 @@ class Unexpected(AssertionError):
     """The program did not say or do in time what the test waited for; the message has the end of its output."""
 
 
+def _heedful() -> None:
+    """A program can be interrupted, though whoever started the tests may have told them to ignore that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """
     A running program.
@@ -51,6 +56,7 @@ class Program:
             cwd=directory,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
+            preexec_fn=_heedful,
             bufsize=0,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
