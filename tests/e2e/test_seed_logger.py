@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import sys
@@ -124,3 +125,22 @@ class HostTests(SeedTestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("there is 10.77.0.0/24", done.stdout + done.stderr)
         self.assertNotIn("169.254.0.0", done.stdout + done.stderr)
+
+
+class ConfTests(SeedTestCase):
+    """The configurations that come with pybootd."""
+
+    def test_checked(self) -> None:
+        """C{pybootd check} finds nothing wrong with any of them, on a host with their network and their directories."""
+        segment = self.lab.segment
+        self.lab.server.ip("address", "add", "192.168.1.1/24", "dev", segment.bridge)
+        self.lab.server.ip("route", "add", "default", "via", "192.168.1.254")
+        directory = self.lab.directory("boot")
+        files = sorted((ROOT / "conf").glob("*.ini"))
+        self.assertGreater(len(files), 6)
+        for file in files:
+            copy = self.lab.scratch / file.name
+            copy.write_text(re.sub(r"(?m)^(root = )/srv/.*$", rf"\1{directory}", file.read_text()))
+            words = [sys.executable, "-m", "pybootd", "check", "-c", str(copy)]
+            done = self.lab.server.run(*words, check=False, directory=self.lab.scratch)
+            self.assertEqual((done.returncode, "error:" in done.stdout), (0, False), done.stdout + done.stderr)
