@@ -1,14 +1,15 @@
 """
 The system that the machine boots: a kernel's modules, busybox, and a script that says hello and switches off.
 
-It is an initial file system, a cpio archive in the "new ASCII" format of the kernel's
-C{Documentation/driver-api/early-userspace/buffer-format.rst}.
+It is an initial file system, packed as the kernel unpacks it (L{pybootd.demo.cpio}).
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+
+from pybootd.demo.cpio import File, archive
 
 UP = "The machine is up:"
 """How the line begins that the system prints at its end; C{pybootd.demo=WORD} of its command line follows."""
@@ -39,9 +40,6 @@ BOUND = """#!/bin/busybox sh
 ifconfig "$interface" "$ip" netmask "$subnet"
 """
 
-File = tuple[int, bytes]
-"""Permissions and content."""
-
 
 def initramfs(busybox: bytes, modules: Sequence[tuple[str, bytes]]) -> bytes:
     """
@@ -58,23 +56,4 @@ def initramfs(busybox: bytes, modules: Sequence[tuple[str, bytes]]) -> bytes:
         "modules/order": (0o644, order.encode()),
         **{f"modules/{name}": (0o644, content) for name, content in modules},
     }
-    return gzip.compress(b"".join(_archive(files)), 1)
-
-
-def _archive(files: Mapping[str, File]) -> Iterator[bytes]:
-    yield from _entry("dev", 0o040755)
-    yield from _entry("dev/console", 0o020600, device=(5, 1))
-    for directory in sorted({name.partition("/")[0] for name in files if "/" in name}):
-        yield from _entry(directory, 0o040755)
-    for name, (mode, content) in files.items():
-        yield from _entry(name, 0o100000 | mode, content)
-    yield from _entry("TRAILER!!!", 0)
-
-
-def _entry(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> Iterator[bytes]:
-    path = name.encode() + b"\0"
-    # ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
-    numbers = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
-    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + path
-    yield head + bytes(-len(head) % 4)
-    yield content + bytes(-len(content) % 4)
+    return gzip.compress(b"".join(archive(files)), 1)

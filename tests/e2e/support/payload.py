@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from attrs import frozen
 
+from pybootd.demo.cpio import archive
 from tests.e2e.support import debian
 from tests.e2e.support.program import Program
 
@@ -138,7 +138,7 @@ def initramfs(architecture: str = "amd64") -> bytes:
         "modules/order": (0o644, order.encode()),
         **{f"modules/{name}": (0o644, path.read_bytes()) for name, path in modules.items()},
     }
-    return gzip.compress(b"".join(_newc(files)), 6)
+    return gzip.compress(b"".join(archive(files)), 6)
 
 
 def _kernel_package(architecture: str) -> Path:
@@ -146,27 +146,3 @@ def _kernel_package(architecture: str) -> Path:
         f"linux-image-cloud-{architecture}", rf"linux-image-\S+-cloud-{architecture}", architecture
     )
     return debian.unpacked(package, architecture)
-
-
-def _newc(files: dict[str, tuple[int, bytes]]) -> Iterator[bytes]:
-    """
-    A cpio archive in the "new ASCII" format that the kernel unpacks (its Documentation/driver-api/early-userspace).
-
-    @param files: name to permissions and content; directories are added, and C{/dev/console}.
-    """
-    yield from _entry("dev", 0o040755)
-    yield from _entry("dev/console", 0o020600, device=(5, 1))
-    for directory in sorted({name.partition("/")[0] for name in files if "/" in name}):
-        yield from _entry(directory, 0o040755)
-    for name, (mode, content) in files.items():
-        yield from _entry(name, 0o100000 | mode, content)
-    yield from _entry("TRAILER!!!", 0)
-
-
-def _entry(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> Iterator[bytes]:
-    path = name.encode() + b"\0"
-    # ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
-    numbers = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
-    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + path
-    yield head + bytes(-len(head) % 4)
-    yield content + bytes(-len(content) % 4)
