@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Protocol
-from uuid import UUID
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybootd.dhcp.client import understand
-from pybootd.dhcp.decision import Decision, MessageType, Reply
+from pybootd.dhcp.decision import Decision, Reply
 from pybootd.dhcp.delivery import LIMITED_BROADCAST, Destination, route
 from pybootd.dhcp.exchanges import Exchanges
 from pybootd.dhcp.facts import ALLOWED, Facts
@@ -32,14 +31,15 @@ from pybootd.dhcp.quirks import forms, quirk_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.dhcp.sharing import Sharing
+from pybootd.dhcp.telling import Telling, offers
 from pybootd.dhcp.vacancy import Probe, Vacancies
 from pybootd.errors import MalformedPacket
-from pybootd.events import Bus, Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
+from pybootd.events import Bus
 from pybootd.interfaces import IAccessControl, Verdict
 from pybootd.leases.commit import GroupCommit, Outcome
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS, LeaseTable
-from pybootd.machine import Firmware, Machine, Machines, Refusal, Stage, mac_text
+from pybootd.machine import Firmware, Machine, Machines, Refusal, mac_text
 from pybootd.text import printable
 from pybootd.throttle import Throttle
 
@@ -105,8 +105,8 @@ class Dhcp:
         self._sharing = sharing
         self._transport = transport
         self._machines = machines
-        self._bus = bus
         self._time = time or clock.seconds
+        self._telling = Telling(machines, bus, self._time)
         self._vacancies: dict[int, Vacancies] = {}
         self._searching: dict[bytes, Request] = {}
         self._history = History()
@@ -196,7 +196,8 @@ class Dhcp:
             return
         if not self._concerns(request):
             return
-        machine = self._see(request)
+        name = self._interface_names.get(request.interface, "")
+        machine = self._telling.seen(request, self.settings.host(key_of(request)), name)
         if self._exchanges is not None:
             self._exchanges.asked(machine.mac, request, data, machine.last_seen)
         self._admit(request, machine)
@@ -219,27 +220,6 @@ class Dhcp:
         # beside a server that gives the addresses: only the machines that boot here
         machine = self._machines.get(mac_text(key_of(request)))
         return machine is not None and machine.booted
-
-    def _see(self, request: Request) -> Machine:
-        """What the request, and the configuration, say of its machine: remembered, and told."""
-        now, key = self._time(), key_of(request)
-        machine, host = self._machines.see(mac_text(key), now), self.settings.host(key)
-        if request.boots and request.kind is not Kind.BOOTP:
-            machine.booted = True
-        machine.firmware = request.firmware if request.boots else Firmware.SYSTEM
-        if request.architectures:
-            machine.architecture = request.architecture
-        if request.uuid:
-            machine.uuid = UUID(bytes_le=request.uuid)
-        machine.hostname = host.hostname or request.hostname or machine.hostname
-        machine.variables = host.variables
-        self._bus.publish(
-            Seen(
-                now, machine.mac, machine.address, request.kind.value, machine.firmware, request.architecture,
-                machine.uuid, self._interface_names.get(request.interface, ""),
-            )
-        )  # fmt: skip
-        return machine
 
     def _known_uuid(self, request: Request, machine: Machine) -> bytes:
         """The UUID that the boot phase told, for an operating system does not repeat it."""
@@ -371,7 +351,7 @@ class Dhcp:
         self.table.record(rest)
         self._commit.submit(Claim(rest, fresh=False), lambda outcome: None)
         self._note(network, rest)
-        self._bus.publish(Conflict(now, "", IPv4Address(address)))
+        self._telling.occupied(address)
 
     def _note(self, network: Network, lease: Lease) -> None:
         if network.first in self._vacancies:
@@ -390,7 +370,7 @@ class Dhcp:
         if self._exchanges is not None:
             self._exchanges.decided(machine.mac, request, decision)
         if decision.reason and not decision.routine:
-            self._tell_refusal(request, machine, decision)
+            self._telling.refused(request, machine, decision)
         if decision.denied or decision.replies:
             setting = decision.setting or str(decision.origin or "")
             machine.refusal = Refusal(decision.reason, setting) if decision.denied else None
@@ -445,7 +425,7 @@ class Dhcp:
             if counts:
                 self._note(network, claim.lease)
             if outcome is Outcome.DURABLE:
-                self._settled(request, machine, claim.lease)
+                self._telling.settled(machine, claim.lease)
                 self._reply(request, machine, decision, network)
             else:
                 self._not_written(request, machine, facts, network, claim, outcome)
@@ -480,20 +460,6 @@ class Dhcp:
         if claim.fresh and network.first in self._vacancies:
             self._sharing.doubt(self._vacancies[network.first].pool)
 
-    def _settled(self, request: Request, machine: Machine, lease: Lease) -> None:
-        """A lease is durable: the machine has its address, or has it no longer."""
-        address = IPv4Address(lease.address)
-        if lease.state is State.BOUND:
-            self._machines.settle(machine, address)
-            return
-        now = self._time()
-        if machine.address == address:
-            self._machines.settle(machine, None)
-        if lease.state is State.RELEASED:
-            self._bus.publish(Released(now, machine.mac, address, machine.uuid))
-        else:
-            self._bus.publish(Declined(now, machine.mac, address))
-
     def _reply(self, request: Request, machine: Machine, decision: Decision, network: Network) -> None:
         quirk = quirk_of(request)
         for reply in decision.replies:
@@ -519,25 +485,15 @@ class Dhcp:
     # telling
 
     def _tell_reply(self, request: Request, machine: Machine, reply: Reply, decision: Decision) -> None:
-        now = self._time()
-        address = IPv4Address(reply.yiaddr) if reply.yiaddr else None
-        if reply.type is MessageType.OFFER or request.kind is Kind.BOOT_SERVER:
-            machine.stage = Stage.OFFERED
-            self._bus.publish(Offered(now, machine.mac, address, reply.boot_file))
+        if offers(request, reply):
+            self._telling.offered(machine, reply)
             if request.firmware is Firmware.IPXE:
                 self._history.told(key_of(request), reply.boot_file)
             if decision.claim is None:
                 return
-        lease = self.table.at(reply.yiaddr)
-        if address is None or lease is None:
-            return
-        self._machines.settle(machine, address)
-        machine.stage = Stage.LOADING if request.boots else Stage.RUNNING
-        self._bus.publish(
-            Leased(
-                now, machine.mac, address, machine.uuid, request.boots, reply.boot_file, machine.hostname, lease.expires
-            )
-        )
+        lease = self.table.at(reply.yiaddr) if reply.yiaddr else None
+        if lease is not None:
+            self._telling.leased(request, machine, reply, lease)
 
     def _tell_form(self, request: Request, machine: Machine, facts: Facts, decision: Decision) -> None:
         """Firmware that ignored an answer is spoken to in another way: somebody may want to know which."""
@@ -545,12 +501,3 @@ class Dhcp:
             form = decision.replies[0].form
             if form != forms(request, self.settings.proxy, 0, quirk_of(request))[0].name:
                 self.log.info("{mac} or its like ignored the usual answer; now: {form}", mac=machine.mac, form=form)
-
-    def _tell_refusal(self, request: Request, machine: Machine, decision: Decision) -> None:
-        if request.kind in (Kind.DISCOVER, Kind.BOOTP, Kind.BOOT_SERVER):
-            machine.stage = Stage.REFUSED
-        kind = Refused if decision.replies else Ignored
-        setting = decision.setting or (str(decision.origin) if decision.origin is not None else "")
-        self._bus.publish(
-            kind(self._time(), machine.mac, machine.address, request.kind.value, decision.reason, setting)
-        )
