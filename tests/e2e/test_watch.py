@@ -54,7 +54,8 @@ class WatchTests(EndToEndTestCase):
 
     def test_terminal(self) -> None:
         """In a terminal a row for each machine; Ctrl-C ends it."""
-        words = ("script", "-qefc", " ".join(self.command()), "/dev/null")
+        # exec: a shell that waited would take the Ctrl-C for itself, too
+        words = ("script", "-qefc", "exec " + " ".join(self.command()), "/dev/null")
         watcher = self.lab.server.start(*words, directory=self.directory, environment={"COLUMNS": "150", "LINES": "24"})
         self.boot()
         watcher.expect(f"1 machine: 1 (booting|running)\n{MAC} .* 10.77.0.100 .*vmlinuz 300 kB", 30)

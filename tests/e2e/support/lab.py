@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -171,7 +172,10 @@ class Segment:
         ip = namespace.ip
         # no STP and no delay: a port forwards at once; the veth gives the bridge a carrier before any machine runs
         options = ("forward_delay", "0", "stp_state", "0", "mcast_snooping", "0")
-        ip("link", "add", bridge, "type", "bridge", *options)
+        # an address of its own: else it takes its lowest port's, another one with every new port that is lower, and
+        # who has asked for it before talks to nobody until that is forgotten
+        mac = "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5))
+        ip("link", "add", bridge, "address", mac, "type", "bridge", *options)
         ip("addr", "add", address, "brd", "+", "dev", bridge)
         ip("link", "add", f"{bridge}a", "type", "veth", "peer", "name", f"{bridge}b")
         ip("link", "set", f"{bridge}b", "up")
