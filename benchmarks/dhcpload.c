@@ -1,16 +1,18 @@
 /*
  * Closed-loop DHCP load: so many machines at once, each through DISCOVER, OFFER, REQUEST, ACK.
  *
- *   dhcpload INTERFACE FIRST COUNT OUTSTANDING [SECONDS [RATE]]
+ *   dhcpload INTERFACE FIRST COUNT OUTSTANDING [SECONDS [RATE [FILE]]]
  *
  * FIRST numbers the machines (the last four bytes of their hardware addresses), COUNT is how many go through the
  * exchange, OUTSTANDING how many are under way at any moment.  After SECONDS (60) no more begin; RATE is how many begin
  * in a second at most.  Replies are asked for by broadcast.  A message that is not answered within a second is sent
- * again, five times at most.  Prints one JSON object; "last" is the time until the last ACK.
+ * again, five times at most.  Prints one JSON object; "last" is the time until the last ACK.  FILE gets a line for
+ * each machine with an ACK: its number among them, and its address.  SIGTERM ends the load early.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,13 @@ static uint32_t first, count;
 static int sock;
 static struct sockaddr_in target;
 static long again, naks;
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
 
 static double now(void)
 {
@@ -126,7 +135,7 @@ static int ascending(const void *a, const void *b)
 int main(int argc, char **argv)
 {
     if (argc < 5)
-        return fprintf(stderr, "usage: dhcpload INTERFACE FIRST COUNT OUTSTANDING [SECONDS [RATE]]\n"), 2;
+        return fprintf(stderr, "usage: dhcpload INTERFACE FIRST COUNT OUTSTANDING [SECONDS [RATE [FILE]]]\n"), 2;
     first = (uint32_t)strtoul(argv[2], 0, 0);
     count = (uint32_t)strtoul(argv[3], 0, 0);
     uint32_t outstanding = (uint32_t)strtoul(argv[4], 0, 0), next = 0, done = 0, failed = 0;
@@ -145,7 +154,8 @@ int main(int argc, char **argv)
     target.sin_addr.s_addr = INADDR_BROADCAST;
     double limit = argc > 5 ? atof(argv[5]) : 60, rate = argc > 6 ? atof(argv[6]) : 0;
     double begin = now(), looked = begin, last = begin;
-    while (done + failed < count) {
+    signal(SIGTERM, stop);
+    while (done + failed < count && !stopped) {
         while (next < count && next - done - failed < outstanding && (rate <= 0 || next < (now() - begin) * rate))
             send_message(next++, DISCOVER);
         struct pollfd p = {.fd = sock, .events = POLLIN};
@@ -173,6 +183,15 @@ int main(int argc, char **argv)
             count = next;
         if (t - begin > limit + 15)
             break;
+    }
+    if (argc > 7) {
+        FILE *file = fopen(argv[7], "w");
+        if (!file)
+            return perror(argv[7]), 1;
+        for (uint32_t i = 0; i < count; i++)
+            if (machines[i].state == ACK)
+                fprintf(file, "%u %s\n", i, inet_ntoa((struct in_addr){machines[i].address}));
+        fclose(file);
     }
     double seconds = last - begin;
     float *offers = malloc(count * sizeof(float)), *acks = malloc(count * sizeof(float));
