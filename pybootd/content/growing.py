@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from pybootd.content.content import Content
 from pybootd.content.fetch import Answer
 from pybootd.content.local import InThread
+from pybootd.content.readers import SharedBody
 from pybootd.content.remote import modified, strong
 from pybootd.content.store import Note, Store
 from pybootd.errors import SourceFailed
@@ -83,7 +84,7 @@ class Growing:
         return Content(
             source=self._answer.url,
             size=self.note.size,
-            body=GrowingBody(self),
+            body=SharedBody(self),
             modified=modified(self.note.last_modified),
             etag=strong(self.note.etag),
         )
@@ -104,6 +105,9 @@ class Growing:
         """Call C{ready} when the bytes before C{end} can be read, or never will."""
         self._waiting.append((min(end, self.note.size), ready))
         self._wake()
+
+    def discard(self, offset: int) -> None:
+        """All of it stays on disk."""
 
     def leave(self) -> None:
         """A reader is done."""
@@ -219,33 +223,6 @@ class Growing:
         if not self._readers and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-class GrowingBody:
-    """One reader of a growing file."""
-
-    def __init__(self, growing: Growing) -> None:
-        self._growing = growing
-        self._open = True
-        self._wanted = 0
-
-    def fileno(self) -> int | None:
-        return None
-
-    def read(self, offset: int, length: int) -> bytes | None:
-        self._wanted = offset + length
-        return self._growing.read(offset, length)
-
-    def wait(self, ready: Callable[[], None]) -> None:
-        self._growing.wait(self._wanted, lambda: ready() if self._open else None)
-
-    def discard(self, offset: int) -> None:
-        """All of it stays on disk."""
-
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._growing.leave()
 
 
 def _write_all(fd: int, data: bytes, offset: int) -> None:

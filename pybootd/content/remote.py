@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from pybootd.content.content import Content
 from pybootd.content.fetch import Answer, Fetcher
+from pybootd.content.readers import SharedBody
 from pybootd.content.together import Supply, Together
 from pybootd.errors import ContentError, NotFound, SourceFailed
 from pybootd.interfaces import IFileSource
@@ -112,7 +113,7 @@ class Download:
         return Content(
             source=answer.url,
             size=answer.size,
-            body=RemoteBody(self),
+            body=SharedBody(self),
             modified=modified(answer.header("Last-Modified")),
             etag=strong(answer.header("ETag")),
             seekable=self.whole,
@@ -170,30 +171,3 @@ class Download:
         self._waiting = [waiter for waiter in self._waiting if waiter not in ready]
         for _, call in ready:
             call()
-
-
-class RemoteBody:
-    """One reader of a download."""
-
-    def __init__(self, download: Download) -> None:
-        self._download = download
-        self._open = True
-        self._wanted = 0
-
-    def fileno(self) -> int | None:
-        return None
-
-    def read(self, offset: int, length: int) -> bytes | None:
-        self._wanted = offset + length
-        return self._download.read(offset, length)
-
-    def wait(self, ready: Callable[[], None]) -> None:
-        self._download.wait(self._wanted, lambda: ready() if self._open else None)
-
-    def discard(self, offset: int) -> None:
-        self._download.discard(offset)
-
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            self._download.leave()
