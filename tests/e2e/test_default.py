@@ -59,16 +59,15 @@ class DefaultTests(BootTestCase):
         """A PXE ROM: pxelinux and the installer's menu from the mirror, by TFTP; the installer gets its address."""
         boot = self.switch_on(Firmware.BIOS, memory=1024)
         console = boot.machine.console
-        console.expect("Ctrl-B for the iPXE command line", 20)
-        console.send(b"\x02")
-        console.expect("iPXE>", 10)
+        console.expect("Ctrl-B for the iPXE command line")
+        console.insist(b"\x02", "iPXE>")
         console.send(b"set user-class ROM\r")  # the emulated card's ROM is an iPXE, and would be known as such
-        console.expect("iPXE>", 10)
+        console.expect("iPXE>")
         console.send(b"autoboot\r")
-        console.expect("Debian GNU/Linux installer menu", 60)
-        console.expect("Help", 5)
+        console.expect("Debian GNU/Linux installer menu")
+        console.expect("Help")
         console.send(b"\x1b")
-        console.expect("boot:", 5)
+        console.expect("boot:")
         for word in "install vga=normal console=ttyS0 DEBIAN_FRONTEND=text auto=true priority=critical".split():
             console.send(f"{word} ".encode())
             console.expect(word[:4], 10)  # the line may be broken after that
@@ -81,5 +80,5 @@ class DefaultTests(BootTestCase):
         boot = self.switch_on(Firmware.BIOS, memory=1024)
         self.web.expect("GET .*/linux .* 200", 90)
         self.web.expect("GET .*/initrd.gz .* 200", 90)
-        boot.machine.console.expect("debian.ipxe.* ok", 5)
+        boot.machine.console.expect("debian.ipxe.* ok")
         self.finish(boot)

@@ -60,8 +60,8 @@ class DemoTests(EndToEndTestCase):
         machines = json.loads(run("curl", "-sS", f"{address}api/machines").stdout)
         self.assertIn("52:54:00:de:70:01", json.dumps(machines))
         demo.expect(r"The machine is up: \w{8}$", SOON)
-        demo.expect(r"The machine booted in [\d.]+ s\.", 10)
-        self.assertEqual(demo.wait(20), 0)
+        demo.expect(r"The machine booted in [\d.]+ s\.")
+        self.assertEqual(demo.wait(), 0)
         for line in (
             r"machine  SeaBIOS",
             r"server   52:54:00:de:70:01 leased 10\.77\.0\.100 for 1 day, boot file boot\.ipxe",
@@ -78,14 +78,14 @@ class DemoTests(EndToEndTestCase):
         demo = self.start("--firmware", "uefi")
         demo.expect(r"52:54:00:de:70:01 has snponly\.efi: .* by TFTP", SOON)
         demo.expect(r"The machine is up: \w{8}$", SOON)
-        self.assertEqual(demo.wait(20), 0)
+        self.assertEqual(demo.wait(), 0)
 
     def test_interrupted(self) -> None:
         """Ctrl-C in the middle of a boot: everything is gone, too."""
         demo = self.start()
         demo.expect("52:54:00:de:70:01 DISCOVER", SOON)
         demo.signal(signal.SIGINT)
-        self.assertEqual(demo.wait(20), 1)
+        self.assertEqual(demo.wait(), 1)
         self.assertNotIn("Traceback", demo.output)
         self.assertEqual((self.running(), list(self.scratch.iterdir())), ([], []))
 
@@ -95,5 +95,5 @@ class DemoTests(EndToEndTestCase):
         demo.expect("machine  SeaBIOS", SOON)
         self.assertGreater(len(self.running()), 2)
         demo.signal(signal.SIGKILL)
-        demo.wait(20)
-        until(lambda: not self.running(), 10, "no program is left")
+        demo.wait()
+        until(lambda: not self.running(), 60, "no program is left")

@@ -48,7 +48,7 @@ class ForwardTestCase(EndToEndTestCase):
         self.inside.ip("route", "add", "default", "via", "10.79.0.1")
         self.state = self.lab.scratch / "state"
         self.listener = self.outside.start("python3", "-c", LISTENER)
-        until(lambda: "ready" in self.listener.output, 10, "the outer host listens")
+        until(lambda: "ready" in self.listener.output, 60, "the outer host listens")
 
     def forward(self, *words: str, firewall: str = "nft") -> subprocess.CompletedProcess[str]:
         """Run the script on the router."""

@@ -21,9 +21,9 @@ class MenuTests(BootTestCase):
         self.serve({"bios": "wrong.0"}, {"menu": menu})
         boot = self.switch_on(Firmware.BIOS)
         console = boot.machine.console
-        console.expect("Press F8 for ours", 60)
+        console.expect("Press F8 for ours")
         console.send(F8)
-        console.expect("Our system", 20)
+        console.expect("Our system")
         console.send(DOWN)
         console.send(b"\r")
         self.check(boot)
@@ -34,5 +34,5 @@ class MenuTests(BootTestCase):
         menu = {"prompt": "Press F8 for ours", "timeout": 1, "Our system": loader, "Nothing here": "nothing.efi"}
         self.serve({"x64-uefi": "wrong.efi"}, {"menu x64-uefi": menu})
         boot = self.switch_on(Firmware.UEFI)
-        boot.machine.console.expect("Press F8 for ours", 60)
+        boot.machine.console.expect("Press F8 for ours")
         self.check(boot)

@@ -40,4 +40,4 @@ class RelayTests(BootTestCase):
         client.obtain()
         self.assertEqual(client.address, address)
         client.release()
-        self.pybootd.program.expect("(?i)release", 5)
+        self.pybootd.program.expect("(?i)release")

@@ -186,7 +186,7 @@ class ReloadTests(ReloadTestCase):
         expected = hashlib.sha256((self.old / "large").read_bytes()).hexdigest()
         for program in programs:
             program.send(b"\n")
-            program.expect(rf"^{expected} 16000000$", 60)
+            program.expect(rf"^{expected} 16000000$")
 
     def test_under_load(self) -> None:
         """A hundred reloads while files are asked for: nobody gets an error, nothing is left behind."""
@@ -212,9 +212,9 @@ class ReloadTests(ReloadTestCase):
             until(lambda seen=seen: self.log.count("is in force") > seen, PATIENCE, "the next reload")  # type: ignore
             if count == 10:
                 before = len(list(open_files.iterdir()))
-        found = json.loads(asking.expect(r"^\{.*\}$", 60)[0])
+        found = json.loads(asking.expect(r"^\{.*\}$")[0])
         self.assertLessEqual(set(found), {"old", "new"})
-        until(lambda: len(list(open_files.iterdir())) <= before + 2, 10, "no descriptor is left open")
+        until(lambda: len(list(open_files.iterdir())) <= before + 2, 60, "no descriptor is left open")
         self.assertNotIn("Traceback", self.log)
 
     def test_terminal_closed(self) -> None:
@@ -241,7 +241,7 @@ class DaemonTests(ReloadTestCase):
         options = (f"--pidfile={pidfile}", f"--rundir={self.rundir}", "--uid=nobody", "--gid=nogroup")
         words = command("-H", configuration=Path("pybootd.ini"), twistd=options)
         self.lab.server.run(*words, timeout=30, directory=self.directory)
-        until(lambda: all(self.lab.server.listening(*port) for port in PORTS), 30, "the daemon listens")
+        until(lambda: all(self.lab.server.listening(*port) for port in PORTS), 60, "the daemon listens")
         self.pid = int(pidfile.read_text())
 
     @property

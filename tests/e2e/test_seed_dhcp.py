@@ -164,7 +164,7 @@ class BootpdTests(SeedTestCase):
         self.serve()
         self.assertEqual(self.discover(UEFI)[0].file.rstrip(b"\0"), b"boot.efi")
         self.assertEqual(self.discover({**UEFI, 93: b"\0\x0b"}), [])
-        until(lambda: "arm64-uefi" in self.pybootd.log, 5, "the log names the entry")
+        until(lambda: "arm64-uefi" in self.pybootd.log, 60, "the log names the entry")
 
     def test_notify(self) -> None:
         """UDP notifications: BOOT, LEASE and RELEASE with UUID, hardware address and IP address."""
@@ -175,7 +175,7 @@ class BootpdTests(SeedTestCase):
         self.ask(datagram(RELEASE, {54: pack("!I", number(SERVER))}, mac=MAC, ciaddr="10.77.0.100"), seconds=0.2)
         tail = f"{PRINTED.upper()},52:54:00:00:00:AA,10.77.0.100"
         wanted = ["ready", f"BOOT,{tail}", f"LEASE,{tail}", f"RELEASE,{tail}"]
-        until(lambda: len(listener.output.split()) >= 4, 5, "four lines")
+        until(lambda: len(listener.output.split()) >= 4, 60, "four lines")
         self.assertEqual(listener.output.split(), wanted)
 
     def test_webhook(self) -> None:
@@ -184,7 +184,7 @@ class BootpdTests(SeedTestCase):
         server = self.helper(HOOK)
         self.lease(BIOS)
         self.ask(datagram(RELEASE, {54: pack("!I", number(SERVER))}, mac=MAC, ciaddr="10.77.0.100"), seconds=0.2)
-        until(lambda: '"released"' in server.output.rpartition("taken")[2], 20, "both are told")
+        until(lambda: '"released"' in server.output.rpartition("taken")[2], 60, "both are told")
         bodies = [line.removeprefix("taken ") for line in server.output.splitlines() if line.startswith("taken ")]
         told = [event for body in bodies for event in json.loads(body)["events"]]
         self.assertEqual([one["event"] for one in told], ["leased", "released"])

@@ -57,13 +57,13 @@ class ApiTests(EndToEndTestCase):
         status = self.client.run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", f"{site}/api/machines").stdout
         self.assertEqual(status, "401")
         stream = self.client.start("curl", "-sN", *token, f"{site}/api/events")
-        stream.expect("retry:", 20)
+        stream.expect("retry:")
         machine = self.lab.segment.host()
         client = Udhcpc(self.lab, machine)
         client.obtain()
         machine.run("curl", "-s", "-o", "/dev/null", "tftp://10.77.0.1/vmlinuz")
         for event in ("seen", "offered", "leased", "file_asked", "transfer_begun", "transfer_ended"):
-            stream.expect(f"^event: {event}$", 20)
+            stream.expect(f"^event: {event}$")
         (row,) = get(self.client, "/api/machines", *token, site=site)["machines"]
         self.assertEqual(
             (row["address"], row["state"], row["transfers"][0]["sent"]), (client.address, "running", 300_000)
@@ -180,17 +180,17 @@ class BrowserTests(BootTestCase):
 
         browser.press("/")
         browser.press("00:0b")
-        until(lambda: len(browser.find("#machines tbody tr:not([hidden])")) == 1, 20, "one machine is found")
+        until(lambda: len(browser.find("#machines tbody tr:not([hidden])")) == 1, 60, "one machine is found")
         browser.press("\ue015")  # arrow down
         browser.press("\ue007")  # enter
         browser.wait("#machine h2", "52:54:00:00:00:0b")
         self.assertIn(evil, browser.text("#machine"))
         browser.press("\ue00c")  # escape
-        until(lambda: bool(browser.find("#list:not([hidden])")), 20, "the list is back")
+        until(lambda: bool(browser.find("#list:not([hidden])")), 60, "the list is back")
 
         browser.run("arguments[0].click()", browser.find("#theme")[0])
         with_telephone = "return document.documentElement.scrollWidth <= innerWidth"
         browser.resize(400, 800)
-        until(lambda: bool(browser.run(with_telephone)), 20, "the page is not wider than a telephone")
+        until(lambda: bool(browser.run(with_telephone)), 60, "the page is not wider than a telephone")
         browser.picture("telephone")
         self.assertEqual(browser.complaints(), [])

@@ -42,7 +42,7 @@ class StorageTestCase(LeaseTestCase):
         before = daemon.output.count(FAILS)
         begin()
         self.promises.load(4, 100000)
-        daemon.expect(f"{FAILS}: .*{reason}", 20)
+        daemon.expect(f"{FAILS}: .*{reason}")
         self.promises.rest()  # what was answered before has been noted
         self.promises.load(4, 100000)
         held, offers = self.promises.held(), self.promises.offers
@@ -177,7 +177,7 @@ class CommandTests(StorageTestCase):
         self.assertIn(f"{address} is given back by 02:50:00:00:00:07", self.leases("release", address))
         (line,) = [line for line in self.leases().splitlines() if line.startswith(f"{address} ")]
         self.assertIn("released", line)
-        daemon.expect(f"02:50:00:00:00:07.*{address}.*", 5)
+        daemon.expect(f"02:50:00:00:00:07.*{address}.*")
         self.promises.ask(held)
         self.assertNotIn("released", self.leases())
         self.again(daemon)

@@ -84,13 +84,13 @@ class ActivationTests(EndToEndTestCase):
         protocol = "udp" if datagrams else "tcp"
         ports = [int(listen.rpartition(":")[2]) for listen in listens]
         program = self.lab.server.start(*words, directory=self.directory)
-        until(lambda: all(self.lab.server.listening(protocol, port) for port in ports), 10, "the sockets are open")
+        until(lambda: all(self.lab.server.listening(protocol, port) for port in ports), 60, "the sockets are open")
         return program
 
     def quiet(self, program: Program) -> None:
         """It ends well, and has said nothing alarming."""
         program.signal(15)
-        self.assertIn(program.wait(10), (0, -15), program.output)
+        self.assertIn(program.wait(), (0, -15), program.output)
         self.assertNotIn("Traceback", program.output)
         self.assertNotIn("another program", program.output)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.e2e.support.lab import Lab, Namespace
 from tests.e2e.support.program import Program
 
-PATIENCE = 30
+PATIENCE = 60
 """Seconds that a client may take for one exchange."""
 
 DHCLIENT_SCRIPT = """#!/bin/sh

@@ -55,7 +55,7 @@ class FragileDisk:
     def _answered(self) -> None:
         assert self._popen.stdout is not None
         if self._popen.stdout.readline() != "done\n":
-            raise AssertionError(f"the fragile disk ended with status {self._popen.wait(5)}")
+            raise AssertionError(f"the fragile disk ended with status {self._popen.wait(60)}")
 
     def close(self) -> None:
         """Unmount it."""
@@ -63,10 +63,10 @@ class FragileDisk:
         assert self._popen.stdout is not None
         try:
             self._popen.stdin.close()
-            self._popen.wait(10)
+            self._popen.wait(60)
         except (OSError, subprocess.TimeoutExpired):
             self._popen.kill()
-            self._popen.wait(5)
+            self._popen.wait(60)
             run("umount", "--lazy", self.path, check=False)
         self._popen.stdout.close()
 

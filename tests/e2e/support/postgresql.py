@@ -87,13 +87,13 @@ class Postgresql:
         words = [word for setting in settings for word in ("-c", setting)]
         self._program = self._namespace.start(*_as_user("postgres", "-D", self._data, *words))
         ready(self._namespace, self._program, [("tcp", PORT)])
-        until(self._answers, 30, "PostgreSQL answers")
+        until(self._answers, 60, "PostgreSQL answers")
 
     def stop(self) -> None:
         """Stop it as an administrator does: connections are closed, not waited for."""
         assert self._program is not None
         self._program.signal(signal.SIGINT)
-        self._program.wait(20)
+        self._program.wait()
 
     def freeze(self) -> None:
         """All of its processes stand still: connections stay, and get no answer."""

@@ -15,6 +15,9 @@ from pathlib import Path
 ESCAPES = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][0-9A-Za-z]|\x1b[=>c78]|\r|\x00")
 """What terminals are steered with; firmware and boot loaders are full of it."""
 
+PATIENCE = 60.0
+"""Seconds for what takes a moment: a loaded machine is slow, and a deadline only ends what would never come."""
+
 TAIL = 3000
 """So many of the last characters are shown when something did not come."""
 
@@ -87,7 +90,7 @@ class Program:
         """Its exit status; None while it runs; negative: the signal that ended it."""
         return self._popen.poll()
 
-    def expect(self, pattern: str, timeout: float) -> re.Match[str]:
+    def expect(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """
         Wait until the output, after what was expected before, holds the pattern.
 
@@ -121,7 +124,25 @@ class Program:
             self._popen.stdin.write(bytes([key]))
             time.sleep(pause)
 
-    def wait(self, timeout: float) -> int:
+    def insist(self, keys: bytes, pattern: str, timeout: float = PATIENCE) -> None:
+        """
+        Press keys again and again until the pattern comes: for a prompt that is there for a moment only.
+
+        @param timeout: seconds.
+        @raise Unexpected: it did not come.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            self.send(keys)
+            try:
+                self.expect(pattern, min(0.5, max(0.0, deadline - time.monotonic())))
+            except Unexpected:
+                if self.returncode is not None or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+
+    def wait(self, timeout: float = PATIENCE) -> int:
         """
         Wait for its own end.
 

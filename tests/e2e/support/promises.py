@@ -166,10 +166,10 @@ class Promises:
             assert self._popen.stdin is not None
             self._popen.stdin.close()
         try:
-            self._popen.wait(5)
+            self._popen.wait(60)
         except subprocess.TimeoutExpired:
             self._popen.kill()
-            self._popen.wait(5)
+            self._popen.wait(60)
         self._reader.join(5)
         assert self._popen.stdout is not None
         self._popen.stdout.close()
@@ -226,5 +226,5 @@ class LeaseTestCase(EndToEndTestCase):
     def kill(self, daemon: Program) -> None:
         """End it without a chance to tidy up."""
         daemon.signal(signal.SIGKILL)
-        self.assertEqual(daemon.wait(5), -signal.SIGKILL, daemon.output)
+        self.assertEqual(daemon.wait(), -signal.SIGKILL, daemon.output)
         self.assertNotIn("Traceback", daemon.output)

@@ -110,5 +110,5 @@ class SeedTestCase(EndToEndTestCase):
     def helper(self, text: str, *words: str) -> Program:
         """A small program beside the client, once it says that it is ready."""
         program = self.client.start(sys.executable, "-c", text, *words)
-        until(lambda: "ready" in program.output, 10, "the helper is ready")
+        until(lambda: "ready" in program.output, 60, "the helper is ready")
         return program

@@ -105,7 +105,7 @@ def ready(namespace: Namespace, program: Program, ports: Sequence[tuple[str, int
 
     def listens() -> bool:
         if program.returncode is not None:
-            raise Unexpected(f"{program.name} ended with status {program.wait(5)}:\n{program.output}")
+            raise Unexpected(f"{program.name} ended with status {program.wait()}:\n{program.output}")
         return all(namespace.listening(*port) for port in ports)
 
     try:
