@@ -176,7 +176,7 @@ class FileRequest(Request):
         head = self._head(selection.status, selection.length, self._description(content, selection))
         if self.method == b"HEAD" or selection.length == 0:
             content.body.close()
-            self.channel.write(head)
+            self.channel.send(head)
             self.finish()
             return
         self._content = content
@@ -239,19 +239,21 @@ class FileRequest(Request):
                 self._done(str(error))
                 return
             if data is not None:
-                self.channel.write(head + data)
+                self.channel.send(head + data)
                 self._progress(len(data))
                 self._done(None)
                 return
-        self.channel.write(head)
         file = body.fileno()
         site = self.channel.site
-        if file is not None and end is not None and sendfile.AVAILABLE and not self.isSecure():
+        if file is not None and end is not None and sendfile.AVAILABLE and not self.channel.secure:
+            self.channel.send(head, more=True)
+            clear, self.channel.clear = self.channel.clear, True  # as it is when the pump has ended
             transport = self.channel.transport
             pump = Pump(site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread)
             self.channel.setTimeout(STALL)
-            pump.start(self.channel)
+            pump.start(self.channel, clear=clear)
         else:
+            self.channel.write(head)
             stream = Stream(body, begin, end, self._write, self._done)
             self.registerProducer(stream, True)
             stream.resumeProducing()
@@ -319,7 +321,7 @@ class FileRequest(Request):
 
     def _send(self, status: int, body: bytes, *fields: bytes) -> None:
         head = self._head(status, len(body), fields)
-        self.channel.write(head if self.method == b"HEAD" else head + body)
+        self.channel.send(head if self.method == b"HEAD" else head + body)
         self.finish()
 
     # Events

@@ -79,35 +79,38 @@ class Pump:
         self._channel: Any = None
         self._fd = -1
         self._corked = False
+        self._taken = False
         self._registered = False
         self._loading = False
         self._running = True
 
-    def start(self, channel: Any) -> None:
+    def start(self, channel: Any, *, clear: bool = False) -> None:
         """
         Take the transport from C{channel}, and send as soon as the header is out.
 
         A pull producer is called once when it registers, and again whenever the
-        transport's buffer is empty.
+        transport's buffer is empty.  Where that is known to be so, there is nothing to wait for, and what the
+        socket takes at once needs neither a descriptor nor the reactor.
+
+        @param clear: nothing waits in the transport's buffer.
         """
         Pump.active += 1
         self._channel = channel
-        self._cork(_CORK is not None and Pump.active <= CORKED_AMONG)
-        self._transport.unregisterProducer()
-        self._transport.registerProducer(self, False)
+        self._cork(_CORK is not None and self._end - self._offset > CHUNK and Pump.active <= CORKED_AMONG)
+        if clear:
+            self._send(self._transport.getHandle().fileno())
+        if self._running:
+            self._taken = True
+            self._transport.unregisterProducer()
+            self._transport.registerProducer(self, False)
+        if clear and self._running and self._own_descriptor() and not self._loading:
+            self._reactor.addWriter(self)
 
     def resumeProducing(self) -> None:
         if not self._registered:
             self._registered = True
-            return
-        if self._fd >= 0 or not self._running:
-            return
-        try:
-            self._fd = os.dup(self._transport.getHandle().fileno())
-        except OSError as error:
-            self._finish(f"The file cannot be sent: {error.strerror}")
-            return
-        self._advance()
+        elif self._fd < 0 and self._running and self._own_descriptor():
+            self._advance()
 
     def stopProducing(self) -> None:
         """The transport has lost its connection."""
@@ -125,6 +128,19 @@ class Pump:
 
     def doWrite(self) -> None:
         """The socket takes more."""
+        self._send(self._fd)
+
+    def _own_descriptor(self) -> bool:
+        """Have a descriptor of the socket that the reactor does not know yet."""
+        try:
+            self._fd = os.dup(self._transport.getHandle().fileno())
+        except OSError as error:
+            self._finish(f"The file cannot be sent: {error.strerror}")
+            return False
+        return True
+
+    def _send(self, fd: int) -> None:
+        """Send what the socket takes, or what is fair."""
         begun = self._offset
         try:
             for _ in range(ROUNDS):
@@ -134,7 +150,7 @@ class Pump:
                     if not is_cached(self._file, self._offset, length):
                         self._load(self._in_thread, length)
                         break
-                sent = os.sendfile(self._fd, self._file, self._offset, length)
+                sent = os.sendfile(fd, self._file, self._offset, length)
                 if not sent:
                     self._finish("The file became shorter while it was being sent")
                     return
@@ -160,7 +176,8 @@ class Pump:
     def _load(self, in_thread: InThread, length: int) -> None:
         """Let a thread wait for the disk."""
         self._loading = True
-        self._reactor.removeWriter(self)
+        if self._fd >= 0:
+            self._reactor.removeWriter(self)
         load(in_thread, self._file, self._offset, length).addBoth(self._loaded)
 
     def _loaded(self, _: object) -> None:
@@ -179,8 +196,9 @@ class Pump:
             self._fd = -1
         if problem is None:
             self._cork(False)
-            self._transport.unregisterProducer()
-            self._transport.registerProducer(self._channel, True)
+            if self._taken:
+                self._transport.unregisterProducer()
+                self._transport.registerProducer(self._channel, True)
         self._done(problem)
 
     def _cork(self, corked: bool) -> None:

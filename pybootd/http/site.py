@@ -8,8 +8,9 @@ be.  At the ceiling a new connection takes the place of the oldest that is not b
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -25,6 +26,8 @@ from pybootd.events import Bus
 from pybootd.http.files import STALL, FileRequest
 from pybootd.machine import Machine, Machines
 
+_MORE = getattr(socket, "MSG_MORE", 0)
+
 LINGER = 15.0
 """Seconds for what is still in the buffer of a connection that is to be closed."""
 
@@ -38,6 +41,7 @@ class Channel(HTTPChannel):
 
     @ivar host: the client's address.
     @ivar address: the same, if it is one of IPv4.
+    @ivar clear: whether nothing that was written waits in the transport, for certain.
     """
 
     transport: Any
@@ -52,6 +56,9 @@ class Channel(HTTPChannel):
             self.address: IPv4Address | None = IPv4Address(self.host.removeprefix("::ffff:"))
         except ValueError:
             self.address = None
+        self.secure = self.isSecure()
+        self.clear = not self.secure
+        self._socket: Any = None if self.secure else self.transport.getHandle()
         self._header_begun = False
         self._closing = False
         self._deadline: float | None = None
@@ -110,6 +117,37 @@ class Channel(HTTPChannel):
         self.site.busy(self)
         super().allContentReceived()
 
+    def send(self, data: bytes, *, more: bool = False) -> None:
+        """
+        Write at once what the socket takes, and leave the rest to the transport.
+
+        Twisted's transport writes at the reactor's next turn, for which it must be told of the socket and
+        forget it again; an answer that the socket takes whole, as nearly all are, needs none of that.
+
+        @param more: there is more to come, which may share its packets.
+        """
+        if self.clear:
+            try:
+                sent = self._socket.send(data, _MORE if more else 0)
+            except OSError:  # it is full, or broken, which the transport finds out
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Leave it to the transport."""
+        self.clear = False
+        super().write(data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        self.clear = False
+        super().writeSequence(iovec)
+
+    def _send100Continue(self) -> None:
+        """No body is waited for: the answer itself comes at once (RFC 9110 10.1.1)."""
+
     def requestDone(self, request: FileRequest) -> None:
         self.site.waiting(self)
         super().requestDone(request)
@@ -122,6 +160,7 @@ class Channel(HTTPChannel):
 
     def resumeProducing(self) -> None:
         """The client has taken it.  What the answer still waits for is not its fault."""
+        self.clear = not self.secure
         if self._handlingRequest:
             self.setTimeout(None)
         super().resumeProducing()

@@ -266,6 +266,18 @@ class EventTests(HttpCase):
         self.client.get("/small", "HEAD")
         self.assertEqual([type(event) for event in self.server.events], [FileAsked])
 
+    def test_order(self) -> None:
+        """Answers that the client does not take yet follow in order, by whatever way each of them goes."""
+        middle = bytes(range(256)) * 200
+        self.tree.write("middle", middle)
+        names = ["middle"] * 8 + ["small", "large", "middle", "large", "small"]
+        self.client.send(b"".join(b"GET /%s HTTP/1.1\r\n\r\n" % name.encode() for name in names))
+        bodies = {"small": b"0123456789", "middle": middle, "large": LARGE}
+        for name in names:
+            reply = self.client.reply()
+            self.assertEqual(reply.status, 200)
+            self.assertTrue(reply.body == bodies[name], name)
+
     def test_disconnected(self) -> None:
         """A client that goes away in the middle: a failed transfer, and nothing left open."""
         self.client.send(b"GET /large HTTP/1.1\r\n\r\n")
@@ -280,6 +292,10 @@ class EventTests(HttpCase):
         self.client.send(b"GET /large HTTP/1.1\r\n\r\n")
         self.client.close()
         self.assertEqual(len(self.events(TransferFailed)), 1)
+
+    def test_expect(self) -> None:
+        """The answer comes at once also to a client that would wait for leave to send a body that it has not."""
+        self.assertEqual(self.client.get("/small", Expect="100-continue").status, 200)
 
     def test_small_file_became_shorter(self) -> None:
         """A small file that lost its end before it was read breaks the connection: no answer would be true."""

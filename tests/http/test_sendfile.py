@@ -33,8 +33,8 @@ class Channel:
         """It had nothing to stop."""
 
 
-class PumpTests(SynchronousTestCase):
-    """L{Pump} sends a part of a file, and gives the transport back."""
+class PumpCase(SynchronousTestCase):
+    """A file, and a connection."""
 
     def setUp(self) -> None:
         before = open_descriptors()
@@ -57,11 +57,14 @@ class PumpTests(SynchronousTestCase):
         self.progress = 0
         self.received = bytearray()
 
-    def pump(self, begin: int = 0, end: int = len(DATA), **options: Any) -> Pump:
+    def made(self, begin: int, end: int, **options: Any) -> Pump:
         def progress(count: int) -> None:
             self.progress += count
 
-        pump = Pump(self.reactor, self.transport, self.file, begin, end, progress, self.done.append, **options)
+        return Pump(self.reactor, self.transport, self.file, begin, end, progress, self.done.append, **options)
+
+    def pump(self, begin: int = 0, end: int = len(DATA), **options: Any) -> Pump:
+        pump = self.made(begin, end, **options)
         self.transport.write(b"header")
         pump.start(self.channel)
         return pump
@@ -82,6 +85,10 @@ class PumpTests(SynchronousTestCase):
         while self.reactor.writers:
             self.reactor.turn()
             self.take()
+
+
+class PumpTests(PumpCase):
+    """L{Pump} sends a part of a file, and gives the transport back."""
 
     def test_interfaces(self) -> None:
         """It is what Twisted calls a pull producer, and a descriptor."""
@@ -197,13 +204,74 @@ class PumpTests(SynchronousTestCase):
         self.assertEqual((self.done, self.reactor.writers), ([GONE], []))
 
     def test_corked_when_alone(self) -> None:
-        """Full segments are asked for while few are active, and no longer than the body lasts."""
+        """Full segments are asked for while few are active, for large parts, and no longer than the body lasts."""
         calls: list[bool] = []
         self.patch(Pump, "_cork", lambda pump, corked: calls.append(corked))
-        self.pump(0, 10)
+        self.pump()
         self.run_all()
         Pump.active += 10
-        self.pump(0, 10)
+        self.pump()
         Pump.active -= 10
         self.run_all()
-        self.assertEqual(calls, [True, False, False, False])
+        self.pump(0, CHUNK)
+        self.run_all()
+        self.assertEqual(calls, [True, False, False, False, False, False])
+
+
+class ClearTests(PumpCase):
+    """Where nothing waits in the transport, a pump begins at once."""
+
+    def begin(self, begin: int = 0, end: int = len(DATA), **options: Any) -> Pump:
+        pump = self.made(begin, end, **options)
+        pump.start(self.channel, clear=True)
+        return pump
+
+    def test_at_once(self) -> None:
+        """What the socket takes whole costs neither a descriptor nor a turn; the channel keeps its transport."""
+        with patch("os.dup", side_effect=AssertionError):
+            self.begin(5, 1005)
+        self.assertEqual((self.done, self.progress, self.reactor.writers), ([None], 1000, []))
+        self.assertIs(self.transport.producer, self.channel)
+        self.take()
+        self.assertTrue(self.received == DATA[5:1005])
+
+    def test_rest(self) -> None:
+        """What it does not take follows when it does; then the channel has its transport again."""
+        pump = self.begin()
+        self.assertEqual((self.done, self.reactor.writers), ([], [pump]))
+        self.assertIs(self.transport.producer, pump)
+        self.run_all()
+        self.assertTrue(self.received == DATA)
+        self.assertEqual(self.done, [None])
+        self.assertIs(self.transport.producer, self.channel)
+
+    def test_bounded(self) -> None:
+        """A fast client has no more at once than others have in a turn."""
+        with patch("os.sendfile", lambda socket, file, offset, count: count):
+            self.begin()
+        self.assertEqual((self.done, self.progress), ([], ROUNDS * CHUNK))
+
+    def test_fails(self) -> None:
+        """A client that is gone, a file that is cut, and no descriptor left, leave nothing behind."""
+        with patch("os.sendfile", side_effect=OSError(errno.EPIPE, "Broken pipe")):
+            self.begin()
+        with patch("os.sendfile", return_value=0):
+            self.begin()
+        with patch("os.dup", side_effect=OSError(errno.EMFILE, "Too many open files")):
+            self.begin()
+        self.assertIn("shorter", str(self.done[1]))
+        self.assertEqual(self.done[::2], [GONE, "The file cannot be sent: Too many open files"])
+        self.assertEqual(self.reactor.writers, [])
+
+    def test_cold(self) -> None:
+        """What is not in memory is read by a thread; meanwhile nothing spins, and the client may leave."""
+        threads = Threads()
+        threads.held = True
+        self.patch(sendfile, "is_cached", lambda *_: False)
+        self.begin(in_thread=threads)
+        self.assertEqual((self.progress, self.reactor.writers), (0, []))
+        threads.run()
+        self.assertGreater(self.progress, 0)
+        self.transport.lose()
+        threads.run()
+        self.assertEqual((self.done, self.reactor.writers), ([GONE], []))
