@@ -17,12 +17,12 @@ from math import isfinite
 from uuid import UUID
 
 import attrs
-from attrs import frozen
 
 from pybootd.machine import Firmware
+from pybootd.value import value
 
 
-@frozen
+@value
 class Event:
     """Something that happened to one machine."""
 
@@ -36,7 +36,7 @@ class Event:
     """The machine's IP address, where it has one."""
 
 
-@frozen
+@value
 class Seen(Event):
     """A machine asked for something by DHCP, PXE or BOOTP."""
 
@@ -48,14 +48,14 @@ class Seen(Event):
     interface: str
 
 
-@frozen
+@value
 class Offered(Event):
     """An OFFER left: C{address} is what it proposes (none in proxy mode)."""
 
     boot_file: str
 
 
-@frozen
+@value
 class Leased(Event):
     """An ACK left (or a BOOTP reply), after the lease was durable."""
 
@@ -67,7 +67,7 @@ class Leased(Event):
     expires: float
 
 
-@frozen
+@value
 class Refused(Event):
     """A NAK left, or a file was denied: somebody was told no."""
 
@@ -77,7 +77,7 @@ class Refused(Event):
     """The configuration line that decides it, or nothing."""
 
 
-@frozen
+@value
 class Ignored(Event):
     """A request was left unanswered on purpose."""
 
@@ -87,24 +87,24 @@ class Ignored(Event):
     """The configuration line that decides it, or nothing."""
 
 
-@frozen
+@value
 class Released(Event):
     """The machine gave its address back."""
 
     uuid: UUID | None
 
 
-@frozen
+@value
 class Declined(Event):
     """The machine found its address in use by somebody else; the address rests."""
 
 
-@frozen
+@value
 class Conflict(Event):
     """An address that was to be given answered a probe; it rests."""
 
 
-@frozen
+@value
 class FileAsked(Event):
     """A file was asked for, by whatever protocol."""
 
@@ -114,7 +114,7 @@ class FileAsked(Event):
     """As the client wrote it; escape before showing."""
 
 
-@frozen
+@value
 class FileMissing(Event):
     """The file that was asked for is not there (or not for this machine)."""
 
@@ -123,7 +123,7 @@ class FileMissing(Event):
     reason: str
 
 
-@frozen
+@value
 class TransferBegun(Event):
     """A file is being sent."""
 
@@ -139,7 +139,7 @@ class TransferBegun(Event):
     """blksize, windowsize, range: what was agreed, for people."""
 
 
-@frozen
+@value
 class TransferProgress(Event):
     """So much has arrived; at most a few each second for one transfer."""
 
@@ -147,7 +147,7 @@ class TransferProgress(Event):
     sent: int
 
 
-@frozen
+@value
 class TransferEnded(Event):
     """The whole file has arrived."""
 
@@ -159,7 +159,7 @@ class TransferEnded(Event):
     retransmitted: int
 
 
-@frozen
+@value
 class TransferFailed(Event):
     """The transfer ended before its end."""
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from attrs import frozen
-
 from pybootd.dhcp.architectures import ALIKE, ARM_RPIBOOT, BIOS, BY_NUMBER, name_of
 from pybootd.dhcp.facts import Situation
 from pybootd.dhcp.menu import Menu, form_of
@@ -20,6 +18,7 @@ from pybootd.dhcp.quirks import Form, Offers, forms
 from pybootd.dhcp.request import Kind, Request
 from pybootd.machine import Firmware
 from pybootd.origin import Origin
+from pybootd.value import value
 
 LOADS = 4
 """How often iPXE may be given the same loader within a short while, until that counts as a loop."""
@@ -28,7 +27,7 @@ SAFE = "/:@!$&'()*+,;=-._~"
 """What stays as it is in the path of a URL (RFC 3986 3.3)."""
 
 
-@frozen
+@value
 class Choice:
     """The file, or why there is none."""
 

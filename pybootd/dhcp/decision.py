@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
-from attrs import field, frozen
+from attrs import field
 
 from pybootd.leases.lease import Claim
 from pybootd.origin import Origin
 from pybootd.plain import plain
+from pybootd.value import value
 
 
 @plain
@@ -31,7 +32,7 @@ class MessageType(IntEnum):
     INFORM = 8
 
 
-@frozen
+@value
 class Step:
     """One rule that was tried, for C{pybootd explain} and the dashboard."""
 
@@ -43,7 +44,7 @@ class Step:
     """The line of the configuration that it comes from."""
 
 
-@frozen
+@value
 class Reply:
     """The fields of one answer; L{pybootd.dhcp.policy} fills them, L{pybootd.dhcp.packet} writes them."""
 
@@ -65,7 +66,7 @@ class Reply:
     """How a client that boots is told what to load: the name in the table of quirks."""
 
 
-@frozen
+@value
 class Decision:
     """What to do, and the trace of how it came about."""
 

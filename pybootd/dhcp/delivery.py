@@ -9,11 +9,10 @@ from __future__ import annotations
 from enum import Enum
 from ipaddress import IPv4Address
 
-from attrs import frozen
-
 from pybootd.dhcp.decision import MessageType, Reply
 from pybootd.dhcp.request import Kind, Request
 from pybootd.plain import plain
+from pybootd.value import value
 
 LIMITED_BROADCAST = 0xFFFFFFFF
 BROADCAST_FLAG = 0x8000
@@ -32,7 +31,7 @@ class Way(Enum):
     """To the client's hardware address: it has no IP address yet, and answers no ARP."""
 
 
-@frozen
+@value
 class Destination:
     """Where, and how."""
 

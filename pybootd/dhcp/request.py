@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import field
 
 from pybootd.machine import Firmware
 from pybootd.plain import plain
+from pybootd.value import value
 
 
 @plain
@@ -33,7 +34,7 @@ class Kind(Enum):
     """A PXE client that has an address asks for its file: port 4011, or everybody (PXE 2.1 2.2.3)."""
 
 
-@frozen
+@value
 class Relay:
     """Option 82 of a request: who relayed it, and for which network."""
 
@@ -45,7 +46,7 @@ class Relay:
     """Sub-option 11, server identifier override (RFC 5107)."""
 
 
-@frozen
+@value
 class Request:
     """One client's question.  Whatever stands here may be forged."""
 

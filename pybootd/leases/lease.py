@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from attrs import frozen
-
 from pybootd.plain import plain
+from pybootd.value import value
 
 
 @plain
@@ -26,7 +25,7 @@ class State(IntEnum):
     """Somebody else answers at this address: it rests until C{expires}."""
 
 
-@frozen
+@value
 class Lease:
     """One record of the lease store.  The latest record of an address counts."""
 
@@ -47,7 +46,7 @@ class Lease:
     hostname: str = ""
 
 
-@frozen
+@value
 class Claim:
     """A change to be written down: this lease is to hold from now on."""
 
@@ -59,7 +58,7 @@ class Claim:
     """Whose the address was, where the lease does not say it: the machine that declines it."""
 
 
-@frozen
+@value
 class Allotment:
     """The addresses of a pool that this server, of all that share the store, may offer to new machines."""
 
