@@ -11,6 +11,7 @@ from twisted.application.service import MultiService
 from twisted.logger import ILogObserver, globalLogBeginner
 
 from pybootd.errors import PybootdError
+from pybootd.garbage import search_rarely
 from pybootd.reload import on_signal
 
 
@@ -38,6 +39,7 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any, reload: Call
         try:
             server.privilegedStartService()
             server.startService()
+            search_rarely()
             on_signal(hung_up, reactor)
         except PybootdError as error:
             failed.append(error)

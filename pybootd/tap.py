@@ -20,6 +20,7 @@ from pybootd.config import Config, LoggerConfig
 from pybootd.errors import PybootdError
 from pybootd.flags import ServiceOptions
 from pybootd.foreground import reopen_on_signal
+from pybootd.garbage import search_rarely
 from pybootd.loading import load
 from pybootd.reload import Reload, on_signal
 from pybootd.service import BootServer, compose
@@ -75,6 +76,7 @@ class Daemon(MultiService):
             reopen_on_signal(self._observer, reactor)
         try:
             super().startService()
+            search_rarely()
             on_signal(Reload(self._server, self._options["read"], self._observer), reactor)
         except PybootdError as error:
             if self._options.parent["nodaemon"]:

@@ -7,6 +7,7 @@ RFC 2131 4.3.2 tells the four kinds of REQUEST apart; firmware is recognised by 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from struct import unpack_from
 
 from pybootd.dhcp import pxe
@@ -57,10 +58,12 @@ def understand(
     options = packet.options
     get = options.get
     vendor_class = get(60, b"")
-    # an iPXE in the ROM whose owner gave it a user class of his own wants the loader that any other ROM gets
-    ipxe = pxe.user_class(options[77]) in _IPXE if 77 in options else 175 in options
-    uuid = pxe.machine_identifier(get(97, b""))
-    requested, server = read_number(get(50), 4), read_number(get(54), 4)
+    firmware, architectures, features = _program(vendor_class, get(77), get(93, b""), get(175))
+    uuid = pxe.machine_identifier(options[97]) if 97 in options else b""
+    if uuid and _is_raspberry_pi(uuid):
+        firmware = Firmware.RASPBERRY_PI  # which says of itself that it is an x86 BIOS
+    requested = read_number(options[50], 4) if 50 in options else 0
+    server = read_number(options[54], 4) if 54 in options else 0
     item = pxe.boot_item(options[43]) if 43 in options and vendor_class.startswith(pxe.PXE_CLIENT) else None
     unicast = unicast and not packet.giaddr
     kind = _kind(packet, requested, server, unicast, port == BOOT_SERVER_PORT or item is not None)
@@ -80,15 +83,15 @@ def understand(
         server=server,
         client_id=get(61, b""),
         uuid=uuid,
-        architectures=_architectures(get(93, b""), vendor_class),
+        architectures=architectures,
         vendor_class=vendor_class,
-        firmware=_firmware(vendor_class, uuid, ipxe),
-        ipxe_features=pxe.features(get(175, b"")) if ipxe else frozenset(),
+        firmware=firmware,
+        ipxe_features=features,
         parameters=tuple(get(55, b"")[:255]),
         max_size=read_number(get(57), 2) or (packet.size + HEADERS if kind is Kind.BOOTP else 0),
         hostname=_hostname(options[12]) if 12 in options else "",
         relay=_relay(options[82]) if 82 in options else None,
-        subnet=read_number(get(118), 4),
+        subnet=read_number(options[118], 4) if 118 in options else 0,
         menu_item=item,
         options=options,
     )
@@ -115,10 +118,24 @@ def _kind(packet: Packet, requested: int, server: int, unicast: bool, boot_serve
     raise MalformedPacket("a REQUEST for no address")
 
 
-def _firmware(vendor_class: bytes, uuid: bytes, ipxe: bool) -> Firmware:
-    """A Raspberry Pi says x86 BIOS of itself, and iPXE says PXEClient: the order matters."""
-    if uuid and _is_raspberry_pi(uuid):
-        return Firmware.RASPBERRY_PI
+@lru_cache(256)
+def _program(
+    vendor_class: bytes, user_class: bytes | None, architectures: bytes, ipxe_options: bytes | None
+) -> tuple[Firmware, tuple[int, ...], frozenset[int]]:
+    """
+    What kind of program speaks, for what architectures it asks, and what it can do if it is iPXE.
+
+    All machines of one make say the same of it: a few answers are kept, for making one took a fifth of the time that
+    a packet takes to be understood.
+    """
+    # an iPXE in the ROM whose owner gave it a user class of his own wants the loader that any other ROM gets
+    ipxe = pxe.user_class(user_class) in _IPXE if user_class is not None else ipxe_options is not None
+    features = pxe.features(ipxe_options) if ipxe and ipxe_options else frozenset[int]()
+    return _firmware(vendor_class, ipxe), _architectures(architectures, vendor_class), features
+
+
+def _firmware(vendor_class: bytes, ipxe: bool) -> Firmware:
+    """iPXE says PXEClient: the order matters."""
     if ipxe:
         return Firmware.IPXE
     if vendor_class.startswith(pxe.PXE_CLIENT):

@@ -1,0 +1,38 @@
+"""How often garbage is searched for."""
+
+from __future__ import annotations
+
+import gc
+from weakref import ref
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybootd.garbage import YOUNG, search_rarely
+
+
+class Knot:
+    """Refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+class GarbageTests(SynchronousTestCase):
+    """Rarely, but it is."""
+
+    def setUp(self) -> None:
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        self.addCleanup(gc.unfreeze)
+
+    def test_found(self) -> None:
+        """A cycle that nobody needs goes, once enough was made after it."""
+        search_rarely()
+        knot = ref(Knot())
+        kept = [[] for _ in range(3 * YOUNG)]  # type: ignore[var-annotated]
+        self.assertIsNone(knot())
+        self.assertEqual(len(kept), 3 * YOUNG)
+
+    def test_old(self) -> None:
+        """What was there before is not looked through any more."""
+        search_rarely()
+        self.assertGreater(gc.get_freeze_count(), 0)
