@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from twisted.protocols.policies import WrappingFactory
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -23,6 +24,9 @@ from pybootd.throttle import Throttle
 CONNECTIONS = 256
 TIMEOUT = 30
 """Seconds that a connection may be idle between requests, or take to say one."""
+
+LINGER = 15
+"""Seconds more for the rest of an answer."""
 
 BODY = 4096
 """Bytes of a form."""
@@ -157,9 +161,48 @@ class Asked(Request):
             self.channel.loseConnection()
 
 
+class Channel(HTTPChannel):
+    """
+    A connection whose requests have to be there, whole, within L{TIMEOUT}.
+
+    @ivar answered: requests that came to their end.
+    """
+
+    _begun = False
+    _closing = False
+    answered = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered: a live stream, mostly."""
+        return bool(self._handlingRequest)
+
+    def resetTimeout(self) -> None:
+        """Bytes have come.  The first of a request starts its deadline; no other moves it."""
+        if not self._begun:
+            self._begun = True
+            super().resetTimeout()
+
+    def allContentReceived(self) -> None:
+        self._begun = False
+        self.answered += 1
+        super().allContentReceived()
+
+    def timeoutConnection(self) -> None:
+        """Close it: at once where a request dripped, else after what is left to be sent; the log has no line of it."""
+        if self._begun or self._closing:
+            transport: Any = self.transport
+            transport.abortConnection()
+            return
+        self._closing = True
+        self.setTimeout(LINGER)
+        self.loseConnection()
+
+
 class StatusSite(Site):
     """Writes no log of its own: who listens to the events knows more."""
 
+    protocol: Any = Channel
     displayTracebacks = False
     noisy = False
 
@@ -168,12 +211,33 @@ class StatusSite(Site):
 
 
 class Limited(WrappingFactory):
-    """No more than so many connections; one more is closed at once."""
+    """
+    No more than so many connections.
+
+    One more takes the place of the oldest that never asked for anything, or else of the oldest that waits; where all
+    are being answered, it is closed at once.
+    """
 
     noisy = False
 
     def buildProtocol(self, addr: Any) -> Any:
-        return super().buildProtocol(addr) if len(self.protocols) < CONNECTIONS else None
+        return super().buildProtocol(addr) if self._room() else None
+
+    def _room(self) -> bool:
+        if len(self.protocols) < CONNECTIONS:
+            return True
+        waiting = [wrapper for wrapper in self.protocols if not wrapper.wrappedProtocol.busy]
+        found = next((wrapper for wrapper in waiting if not wrapper.wrappedProtocol.answered), None)
+        found = found or next(iter(waiting), None)
+        if found is None:
+            return False
+        del self.protocols[found]
+        found.transport.abortConnection()
+        return True
+
+    def unregisterProtocol(self, p: Any) -> None:
+        """It is gone; it may have had to make room before."""
+        self.protocols.pop(p, None)
 
 
 def site(feed: Feed, sources: Sources, guard: Guard, reactor: Any, metrics: IResource | None = None) -> Any:

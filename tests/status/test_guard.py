@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.status.site import BODY, CONNECTIONS, TRIES
-from tests.support.status import Status
+from pybootd.status import site
+from pybootd.status.site import BODY, LINGER, TIMEOUT, TRIES
+from tests.support.status import Status, Visitor
 
 TOKEN = "open-sesame"
 ORIGIN = "http://127.0.0.1:8067"
@@ -34,10 +35,10 @@ class ForeignTests(SynchronousTestCase):
     def test_script(self) -> None:
         """They cannot load anything from here; a link to here may be followed."""
         status = Status()
-        for site in ("cross-site", "same-site"):
-            answer = status.get("/api/machines", Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors")
+        for origin in ("cross-site", "same-site"):
+            answer = status.get("/api/machines", Sec_Fetch_Site=origin, Sec_Fetch_Mode="no-cors")
             self.assertEqual(answer.status, 403)
-            self.assertEqual(status.get("/", Sec_Fetch_Site=site, Sec_Fetch_Mode="navigate").status, 200)
+            self.assertEqual(status.get("/", Sec_Fetch_Site=origin, Sec_Fetch_Mode="navigate").status, 200)
         self.assertEqual(status.get("/api/machines", Sec_Fetch_Site="same-origin").status, 200)
 
     def test_headers(self) -> None:
@@ -131,16 +132,70 @@ class TokenTests(SynchronousTestCase):
         self.assertEqual(self.status.get("/logout").status, 405)
 
 
+FEW = 8
+"""Connections, in place of the real number."""
+
+
+def listen(visitor: Visitor) -> None:
+    """It reads the live stream."""
+    visitor.say("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+
 class CeilingTests(SynchronousTestCase):
     """What a visitor can cost."""
 
     def test_connections(self) -> None:
-        """So many connections; one that ends makes room."""
+        """So many connections; where all are being answered one more is refused, and one that ends makes room."""
+        self.patch(site, "CONNECTIONS", FEW)
         status = Status()
-        visitors = [status.visitor() for _ in range(CONNECTIONS)]
+        self.addCleanup(status.board.stop)
+        visitors = [status.visitor() for _ in range(FEW)]
+        for visitor in visitors:
+            listen(visitor)
         self.assertTrue(status.visitor().refused)
+        self.assertFalse(any(visitor.transport.aborted for visitor in visitors))
         visitors[0].leave()
         self.assertFalse(status.visitor().refused)
+
+    def test_idle_connections(self) -> None:
+        """One more takes the place of who never asked, the oldest first; then of who waits between two requests."""
+        self.patch(site, "CONNECTIONS", FEW)
+        status = Status()
+        self.addCleanup(status.board.stop)
+        visitors = [status.visitor() for _ in range(FEW)]
+        visitors[0].get("/healthz")
+        for visitor in visitors[3:]:
+            listen(visitor)
+        for gone in ([1], [1, 2], [0, 1, 2]):
+            listen(status.visitor())
+            aborted = [place for place, visitor in enumerate(visitors) if visitor.transport.aborted]
+            self.assertEqual(aborted, gone)
+        visitors[1].leave()
+        self.assertTrue(status.visitor().refused)
+
+    def test_dripping(self) -> None:
+        """A request has a deadline as a whole, which no byte of it moves; neither in its header nor in its form."""
+        form = "POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nContent-Length: 99\r\n\r\n"
+        for begun in ("GET / HTTP/1.1\r\nX: ", form):
+            status = Status(token=TOKEN)
+            visitor = status.visitor()
+            visitor.get("/healthz")
+            visitor.say(begun)
+            for _ in range(TIMEOUT // 5):
+                visitor.say("x")
+                status.reactor.advance(5)
+            self.assertTrue(visitor.transport.aborted, begun)
+
+    def test_rest_of_answer(self) -> None:
+        """Who waits between two requests is left once it has what is being sent, or has taken nothing of it."""
+        status = Status()
+        visitor = status.visitor()
+        visitor.get("/healthz")
+        status.reactor.advance(TIMEOUT)
+        self.assertTrue(visitor.transport.disconnecting)
+        self.assertFalse(visitor.transport.aborted)
+        status.reactor.advance(LINGER)
+        self.assertTrue(visitor.transport.aborted)
 
     def test_large_form(self) -> None:
         """A large body, or one without an end, is not read."""
