@@ -16,10 +16,9 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from twisted.logger import (
-    FilteringLogObserver,
     ILogObserver,
     LogEvent,
     Logger,
@@ -40,6 +39,9 @@ LEVELS = {
     "info": LogLevel.info,
     "debug": LogLevel.debug,
 }
+
+INFO, DEBUG = LogLevel.info, LogLevel.debug
+"""Looked up once: each look is a call, as much as the rest of choosing a line's mark."""
 
 _SYSLOG = {
     LogLevel.debug: syslog.LOG_DEBUG,
@@ -64,9 +66,11 @@ OWN_NOISE = ("twisted.internet", "twisted.web", "treq", "log_legacy")
 
 def text_line(event: LogEvent) -> str:
     """One event as a line, or as several where it carries a traceback."""
-    text = _text(event).translate(_CONTROLS)
-    level = event.get("log_level", LogLevel.info)
-    mark = "" if level in (LogLevel.info, LogLevel.debug) else f"{level.name}: "
+    text = _text(event)
+    if not text.isprintable():
+        text = text.translate(_CONTROLS)
+    level = event.get("log_level", INFO)
+    mark = "" if level is INFO or level is DEBUG else f"{level.name}: "
     failure = event.get("log_failure")
     trace = "\n" + failure.getTraceback().translate(_BUT_LINES).rstrip() if failure is not None else ""
     when = event.get("log_time")
@@ -270,12 +274,23 @@ class Lines:
 
 
 def _filtered(target: Any, config: LoggerConfig, debug: bool) -> ILogObserver:
-    level = LogLevel.debug if debug else LEVELS[config.level]
+    """The target, for what is worth a line; which levels are, is looked up once for each part of the program."""
+    level = DEBUG if debug else LEVELS[config.level]
     own = LogLevelFilterPredicate(defaultLogLevel=level)
-    if level is not LogLevel.debug:
+    if level is not DEBUG:
         for namespace in OWN_NOISE:
             own.setLogLevelForNamespace(namespace, max(level, LogLevel.warn))
-    return FilteringLogObserver(target, [own])
+
+    @lru_cache(1024)
+    def wanted(namespace: str, level: Any) -> bool:
+        return bool(level >= own.logLevelForNamespace(namespace))
+
+    def observe(event: LogEvent) -> None:
+        level, namespace = event.get("log_level"), event.get("log_namespace")
+        if level is not None and namespace is not None and wanted(namespace, level):
+            target(event)
+
+    return cast(ILogObserver, observe)
 
 
 def _target(config: LoggerConfig) -> Any:

@@ -152,7 +152,7 @@ class LineTests(LogCase):
         """Programs that read the log have the machine in fields of its own."""
         self.lines(seen(), leased())
         self.assertEqual({record["mac"] for record in self.records}, {MAC})
-        self.assertEqual([record["address"] for record in self.records], [None, ADDRESS])
+        self.assertEqual([record["address"] for record in self.records], [None, str(ADDRESS)])
 
 
 class LevelTests(LogCase):
