@@ -128,21 +128,28 @@ def dhcpd(scratch: Path, leases: int) -> list[str]:
 
 
 def pybootd(scratch: Path, leases: int) -> list[str]:
-    """pybootd with its durable SQLite store, access open, log at info, events on."""
+    """pybootd with its durable SQLite store, with so many leases in it."""
     expires = time.time() + 80000
     store = SqliteStore(scratch / "pybootd.leases", maybeDeferred)
     store.open()
     rows = ((int(POOL + i), bytes.fromhex(mac(i).replace(":", ""))) for i in range(leases))
     store.commit([Claim(Lease(address, key, State.BOUND, expires), fresh=True) for address, key in rows])
     store.close()
+    return daemon(scratch, "sqlite:./pybootd.leases", "-p")
+
+
+def daemon(scratch: Path, store: str, *flags: str) -> list[str]:
+    """pybootd, access open, log at info, events on."""
     (scratch / "pybootd.ini").write_text(
         "[logger]\ntype = file\nfile = ./pybootd.log\n"
         "[bootpd]\nallow_simple_dhcp = yes\nconflict_check = 0\n"
         f"pool_start = {POOL}\npool_count = {SIZE}\n"
-        "[leases]\nstore = sqlite:./pybootd.leases\n"
+        f"[leases]\nstore = {store}\n"
         "[bootfile]\ndefault = pxelinux.0\n"
+        "[tftpd]\nroot = ./root\n"
     )
-    return [sys.executable, "-m", "pybootd", "-p", "-c", str(scratch / "pybootd.ini")]
+    (scratch / "root").mkdir()
+    return [sys.executable, "-m", "pybootd", *flags, "-c", str(scratch / "pybootd.ini")]
 
 
 SERVERS = (

@@ -179,9 +179,13 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab() -> Iterator[Lab]:
-    """A fresh laboratory; gone when the block ends."""
-    server, client = f"pbs{os.getpid()}", f"pbc{os.getpid()}"
+def lab(name: str = "") -> Iterator[Lab]:
+    """
+    A fresh laboratory; gone when the block ends.
+
+    @param name: tells it from others that are there at the same time.
+    """
+    server, client = f"pbs{os.getpid()}{name}", f"pbc{os.getpid()}{name}"
     with tempfile.TemporaryDirectory(prefix="pybootd-bench-") as scratch:
         place = Lab(server, client, Path(scratch))
         try:
