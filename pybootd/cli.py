@@ -112,5 +112,4 @@ def serve(options: Options) -> int:
     config = load(flags)
     observer = logs.Lines(config.logger, config.debug)
     server = compose(config, reactor)
-    server.bind()
     return run(server, observer, reactor, Reload(server, lambda: load(flags), observer))

@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import MultiService
 from twisted.logger import ILogObserver, globalLogBeginner
 
 from pybootd.errors import PybootdError
 from pybootd.garbage import search_rarely
 from pybootd.reload import on_signal
+from pybootd.service import BootServer
 
 
-def run(server: MultiService, observer: ILogObserver, reactor: Any, reload: Callable[[], object]) -> int:
+def run(server: BootServer, observer: ILogObserver, reactor: Any, reload: Callable[[], object]) -> int:
     """
     Serve until a signal ends it.
 
@@ -23,8 +23,6 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any, reload: Call
     @return: the exit status.
     @raise PybootdError: it cannot start.
     """
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    reopen_on_signal(observer, reactor)
     attended = _attended()
 
     def hung_up() -> None:
@@ -33,6 +31,12 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any, reload: Call
         else:
             reload()
 
+    # before anybody can see that the server is there: a signal that comes early is minded as one that comes later
+    on_signal(hung_up, reactor)
+    reopen_on_signal(observer, reactor)
+    signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(reactor.stop))  # the reactor has its own later
+    server.bind()
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     failed: list[PybootdError] = []
 
     def start() -> None:
@@ -40,7 +44,6 @@ def run(server: MultiService, observer: ILogObserver, reactor: Any, reload: Call
             server.privilegedStartService()
             server.startService()
             search_rarely()
-            on_signal(hung_up, reactor)
         except PybootdError as error:
             failed.append(error)
             reactor.stop()

@@ -69,15 +69,19 @@ class Daemon(MultiService):
         if self._observer is not None:
             parent.setComponent(ILogObserver, self._observer)  # type: ignore[attr-defined]
 
-    def startService(self) -> None:
+    def privilegedStartService(self) -> None:
         from twisted.internet import reactor
 
+        # before anybody can see that the server is there: a signal that comes early is not the end of it
         if self._observer is not None:
             reopen_on_signal(self._observer, reactor)
+        on_signal(Reload(self._server, self._options["read"], self._observer), reactor)
+        super().privilegedStartService()
+
+    def startService(self) -> None:
         try:
             super().startService()
             search_rarely()
-            on_signal(Reload(self._server, self._options["read"], self._observer), reactor)
         except PybootdError as error:
             if self._options.parent["nodaemon"]:
                 raise SystemExit(str(error)) from None

@@ -26,7 +26,7 @@ OWN_LINES = re.compile(r"twistd [0-9.]+ .* starting up|reactor class: ")
 
 HOLD = (
     "import socket, time; s = socket.socket(type=socket.SOCK_{}); s.bind(('', {})); "
-    "s.listen(1) if {} else None; time.sleep(60)"
+    "s.listen(1) if {} else None; time.sleep(600)"
 )
 
 

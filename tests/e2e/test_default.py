@@ -8,7 +8,7 @@ from pathlib import Path
 from pybootd.config import Config
 from pybootd.reader import read
 from tests.e2e.support import debian
-from tests.e2e.support.boots import Boot, BootTestCase
+from tests.e2e.support.boots import BOOT_TIME, Boot, BootTestCase
 from tests.e2e.support.machines import Firmware
 from tests.e2e.support.servers import dnsmasq, mounting, nginx, ready
 from tests.e2e.test_installer import PACKAGE, TREE
@@ -68,11 +68,8 @@ class DefaultTests(BootTestCase):
         console.expect("Help")
         console.send(b"\x1b")
         console.expect("boot:")
-        for word in "install vga=normal console=ttyS0 DEBIAN_FRONTEND=text auto=true priority=critical".split():
-            console.send(f"{word} ".encode())
-            console.expect(word[:4], 10)  # the line may be broken after that
-        console.send(b"\r")
-        console.expect("Configuring the network with DHCP", 120)
+        self.type(console, "install vga=normal console=ttyS0 DEBIAN_FRONTEND=text auto=true priority=critical")
+        console.expect("Configuring the network with DHCP", BOOT_TIME)
         self.finish(boot)
 
     def test_ipxe(self) -> None:

@@ -14,7 +14,7 @@ from tests.e2e.support.lab import run, until
 from tests.e2e.support.machines import Firmware
 from tests.e2e.support.program import Program
 
-SOON = 120
+SOON = 300
 """Seconds from the command until the machine is up: several times what it takes on two idle cores."""
 
 

@@ -168,7 +168,7 @@ class UdhcpcTests(ClientTestCase):
         self.serve()
         client = self.client()
         recorder = self.watch(client)
-        program = client.start()
+        program = client.start("-T", "20")  # each message is to be sent once, however late the answer is
         address = program.expect("lease of ([0-9.]+)")[1]
         until(lambda: client.address == address, 60, "its script has run")
         program.signal(signal.SIGUSR1)

@@ -11,7 +11,7 @@ OTHER = "10.77.0.3"
 """The foreign DHCP server."""
 
 NOBODY = "65534"
-HOLD = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 69)); time.sleep(60)"
+HOLD = "import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 69)); time.sleep(600)"
 
 
 class DoctorTests(EndToEndTestCase):

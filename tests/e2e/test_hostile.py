@@ -86,12 +86,19 @@ class HostileTestCase(EndToEndTestCase):
         return [decode(bytes.fromhex(line)) for line in done.stdout.split()]
 
     def say(self, kind: int, mac: bytes = STRANGER, *, wants: str = "", server: str = SERVER, **fields: Any) -> int:
-        """One message of the attacker's; the type of what is answered, 0 for silence."""
+        """One message of the attacker's, which should be met by silence: 0; else the type of what is answered."""
+        return self._say(0.7, kind, mac, wants, server, **fields)
+
+    def hear(self, kind: int, mac: bytes = STRANGER, *, wants: str = "", server: str = SERVER, **fields: Any) -> int:
+        """The type of the answer to one message of the attacker's, which should get one."""
+        return self._say(30, kind, mac, wants, server, **fields)
+
+    def _say(self, seconds: float, kind: int, mac: bytes, wants: str, server: str, **fields: Any) -> int:
         options = {**BIOS, 54: pack("!I", number(server))} if server else dict(BIOS)
         if wants:
             options[50] = pack("!I", number(wants))
         sent = datagram(kind, options, mac=mac, flags=BROADCAST, **fields)
-        answers = self.ask(sent, host=self.attacker, seconds=0.7)
+        answers = self.ask(sent, host=self.attacker, seconds=seconds)
         return answers[0].options[53][0] if answers else 0
 
     def boots(self, mac: bytes) -> int:
@@ -180,9 +187,9 @@ class SpoofingTests(HostileTestCase):
         text = "10.77.0.100"
         self.assertEqual(own, number(text))
         for wants in (text, FIXED_ADDRESS):
-            self.assertEqual(self.say(REQUEST, wants=wants), NAK, wants)
+            self.assertEqual(self.hear(REQUEST, wants=wants), NAK, wants)
             self.told(f"{wants} belongs to another machine")
-        self.assertEqual(self.say(REQUEST, wants=text, server=""), NAK)
+        self.assertEqual(self.hear(REQUEST, wants=text, server=""), NAK)
         self.assertEqual(self.say(DECLINE, wants=text), 0)
         self.told(f"declines {text}, which is not its own")
         self.assertEqual(self.say(RELEASE, ciaddr=text), 0)
@@ -194,13 +201,13 @@ class SpoofingTests(HostileTestCase):
         self.serve()
         self.assertEqual(self.say(DISCOVER, giaddr="10.99.0.1", server=""), 0)
         self.told("no [subnet] for the network of relay 10.99.0.1")
-        self.assertEqual(self.say(REQUEST, wants="192.0.2.7"), NAK)
+        self.assertEqual(self.hear(REQUEST, wants="192.0.2.7"), NAK)
         self.told("192.0.2.7 is not of this network")
 
     def test_other_servers(self) -> None:
         """What is meant for another server gets no answer, and frees the offer; a server's messages get none either."""
         self.serve()
-        self.assertEqual(self.say(DISCOVER, server=""), OFFER)
+        self.assertEqual(self.hear(DISCOVER, server=""), OFFER)
         self.assertEqual(self.say(REQUEST, wants="10.77.0.100", server="10.77.0.200"), 0)
         self.told("it chose another server, 10.77.0.200")
         self.assertEqual(self.say(DISCOVER, op=2, server=""), 0)
@@ -211,7 +218,7 @@ class SpoofingTests(HostileTestCase):
     def test_hardware(self) -> None:
         """No odd hardware type or length walks around an access list."""
         self.serve(bootpd={"access": "mac", "allow_simple_dhcp": True}, mac={"52-54-00/24": "no", "00/1": "yes"})
-        self.assertEqual(self.say(DISCOVER, b"\x00\x11\x22\x33\x44\x55", server=""), OFFER)
+        self.assertEqual(self.hear(DISCOVER, b"\x00\x11\x22\x33\x44\x55", server=""), OFFER)
         for mac, htype in ((STRANGER, 1), (STRANGER + b"\0", 1), (STRANGER[:5], 1), (STRANGER, 6), (b"", 32)):
             self.assertEqual(self.say(DISCOVER, mac, htype=htype, server=""), 0, (mac, htype))
 

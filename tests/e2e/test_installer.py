@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.e2e.support import debian
-from tests.e2e.support.boots import BootTestCase
+from tests.e2e.support.boots import BOOT_TIME, BootTestCase
 from tests.e2e.support.machines import Firmware
 from tests.e2e.support.servers import nginx
 
@@ -46,8 +46,8 @@ class InstallerTests(BootTestCase):
         console.expect("boot:")
         answers = f"http://{self.SERVER}/answers-{self.token}.cfg"
         words = f"vga=normal console=ttyS0 DEBIAN_FRONTEND=text auto=true priority=critical hostname=new url={answers}"
-        console.send(f"install {words}\r".encode(), 0.02)
-        console.expect("Configuring the network with DHCP", 120)
+        self.type(console, f"install {words}")
+        console.expect("Configuring the network with DHCP", BOOT_TIME)
         web.expect(f"GET /answers-{self.token}.cfg")
         replies = boot.recorder.dhcp()
         given = {reply.yiaddr for reply in replies if reply.kind == "ACK"}

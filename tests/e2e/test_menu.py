@@ -17,14 +17,14 @@ class MenuTests(BootTestCase):
     def test_bios(self) -> None:
         """The card's ROM waits, shows the menu, and boots the second line."""
         loader = trees.pxelinux(self.root, self.token)
-        menu = {"prompt": "Press F8 for ours", "timeout": 5, "Nothing here": "nothing.0", "Our system": loader}
+        menu = {"prompt": "Press F8 for ours", "timeout": 30, "Nothing here": "nothing.0", "Our system": loader}
         self.serve({"bios": "wrong.0"}, {"menu": menu})
         boot = self.switch_on(Firmware.BIOS)
         console = boot.machine.console
         console.expect("Press F8 for ours")
-        console.send(F8)
+        console.send(F8, pause=0)  # one key
         console.expect("Our system")
-        console.send(DOWN)
+        console.send(DOWN, pause=0)
         console.send(b"\r")
         self.check(boot)
 

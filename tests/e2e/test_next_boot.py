@@ -35,7 +35,7 @@ class NextBootTests(BootTestCase):
 
     def ask(self, host: Namespace, data: bytes) -> Packet:
         """What a client's datagram is answered."""
-        words = (sys.executable, "-m", "tests.e2e.support.asker", "eth0", "5", "67", data.hex())
+        words = (sys.executable, "-m", "tests.e2e.support.asker", "eth0", "30", "67", data.hex())
         (answer,) = host.run(*words, directory=TOP).stdout.split()
         return decode(bytes.fromhex(answer))
 

@@ -148,7 +148,7 @@ class OutageTests(SharedTestCase):
         server = self.serve(FIRST, lease_time=LEASE)
         known = self.swarm.obtain([1], LATE)[1]
         self.database.stop()
-        (told,) = self.swarm.renew([known], NOTHING)[1]
+        (told,) = self.swarm.renew([known], LATE)[1]
         self.assertEqual((told.kind, told.address), (ACK, known.address))
         self.assertLess(told.seconds, LEASE)
         self.assertEqual(self.swarm.offers(2, NOTHING), [])

@@ -22,7 +22,7 @@ from tests.e2e.support.program import Program
 from tests.e2e.support.servers import Pybootd, command, ini, ready
 
 SERVER = "10.77.0.1"
-PATIENCE = 15
+PATIENCE = 40
 KNOWN, STRANGER = "02-00-00-00-0a-01", "02-00-00-00-0a-02"
 PORTS = (("udp", 67), ("udp", 69), ("tcp", 80))
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,7 +87,7 @@ class ReloadTestCase(EndToEndTestCase):
             self.clients[mac] = Udhcpc(self.lab, host)
         return self.clients[mac]
 
-    def obtains(self, mac: str, tries: int = 3) -> str:
+    def obtains(self, mac: str, tries: int = 12) -> str:
         """The address that a machine gets, when it asks so often; nothing where it is not served."""
         client = self.client(mac)
         client.host.ip("addr", "flush", "dev", "eth0")
@@ -114,7 +114,7 @@ class ReloadTestCase(EndToEndTestCase):
     def sockets(self) -> set[str]:
         """The daemon's own sockets, by the kernel's numbers: those that listen, and those for raw frames."""
         rows = self.lab.server.run("ss", "-Hane", "-p", "-A", "udp,tcp,raw,packet").stdout.splitlines()
-        mine = [row for row in rows if f"pid={self.pid}," in row and "ESTAB" not in row]
+        mine = [row for row in rows if f"pid={self.pid}," in row and re.search(r"\b(LISTEN|UNCONN)\b", row)]
         return {number for row in mine for number in re.findall(r"ino:(\d+)", row)}
 
 

@@ -7,7 +7,7 @@ import sys
 from tests.e2e.support.lab import until
 from tests.e2e.support.seed import DASHED, MAC, SERVER, SeedTestCase
 from tests.e2e.support.servers import Pybootd, nginx
-from tests.support.dhcp import BIOS, BROADCAST, DISCOVER, datagram
+from tests.support.dhcp import BIOS
 
 MIRROR = """
 import http.server
@@ -38,16 +38,22 @@ server.serve_forever()
 """
 
 SILENT = """
-import socket, sys, time
+import socket, struct, sys
+SO_TIMESTAMPNS = 35
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.settimeout(3)
+sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+sock.settimeout(30)
 sock.sendto(b"\\0\\1a\\0octet\\0", (sys.argv[1], int(sys.argv[2])))
 try:
     while True:
-        print(len(sock.recv(9999)), time.monotonic(), flush=True)
+        data, ((_, _, came),), _, _ = sock.recvmsg(9999, 64)
+        seconds, nanoseconds = struct.unpack("@ll", came)
+        print(len(data), seconds + nanoseconds / 1e9, flush=True)
+        sock.settimeout(3)
 except TimeoutError:
     pass
 """
+"""A client that says nothing after its request: how long each datagram is, and when it came, by the kernel's clock."""
 
 
 class FilesTests(SeedTestCase):
@@ -123,14 +129,12 @@ class FilesTests(SeedTestCase):
         refused = ("gone", "../outside", "/../outside", "%2e%2e/outside", "http://10.77.0.9:8080/outside")
         self.assertEqual({name: self.tftp(name) for name in wanted}, wanted)
         self.assertEqual([self.tftp(name) for name in refused], [None] * len(refused))
-        asked = self.ask(datagram(DISCOVER, {**BIOS, 55: bytes((13, 67))}, mac=MAC, flags=BROADCAST))
-        self.assertEqual(asked[0].options.get(13, b"\0\0"), b"\0\0")
+        self.assertEqual(self.size_told(), 0)
         until(lambda: self.size_told() == -(-len(content) // 512), 60, "the remote file's length is told (option 13)")
 
     def size_told(self) -> int:
         """Option 13 of an OFFER."""
-        (offer,) = self.ask(datagram(DISCOVER, {**BIOS, 55: bytes((13, 67))}, mac=MAC, flags=BROADCAST))
-        return int.from_bytes(offer.options.get(13, b""), "big")
+        return int.from_bytes(self.offer({**BIOS, 55: bytes((13, 67))}).options.get(13, b""), "big")
 
     def test_bad_mirror(self) -> None:
         """A mirror that is short, fails or sends round in circles: a clear error, and the next file is served."""
@@ -152,14 +156,14 @@ class FilesTests(SeedTestCase):
 
     def test_lockstep(self) -> None:
         """C{blocksize}, C{timeout} and C{retries} where nothing is negotiated; an address and a port of its own."""
-        tftpd = {"blocksize": 256, "timeout": 0.4, "retries": 2, "address": SERVER, "port": 6969}
+        tftpd = {"blocksize": 256, "timeout": 0.8, "retries": 2, "address": SERVER, "port": 6969}
         self.serve({"tftpd": tftpd}, tftp=False)
         (self.root / "a").write_bytes(bytes(1000))
         program = self.client.start(sys.executable, "-c", SILENT, SERVER, "6969")
         until(lambda: program.returncode is not None, 60, "the silent client ends")
         came = [(int(size), float(when)) for size, when in map(str.split, program.output.splitlines())]
         self.assertEqual([size for size, _ in came if size == 260], [260] * 3)
-        self.assertGreater(came[1][1] - came[0][1], 0.3)
+        self.assertGreater(came[1][1] - came[0][1], 0.5)
 
     def test_absolute_root(self) -> None:
         """C{root} as an absolute path, and C{[httpd]} with a root and an address of its own."""
@@ -194,7 +198,7 @@ class FilesTests(SeedTestCase):
         """C{-p}: no TFTP."""
         self.serve(None, "-p", tftp=False)
         self.assertFalse(self.lab.server.listening("udp", 69))
-        self.assertEqual(len(self.discover(BIOS)), 1)
+        self.offer(BIOS)
 
     def test_only_tftp(self) -> None:
         """C{-t}: no DHCP, and a configuration without a pool will do."""

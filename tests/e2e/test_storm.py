@@ -7,7 +7,7 @@ from tests.e2e.support.boots import BootTestCase
 from tests.e2e.support.machines import Firmware
 
 MACHINES = 8
-STORM_TIME = 300
+STORM_TIME = 600
 """Seconds; two cores emulate eight machines."""
 
 

@@ -100,10 +100,10 @@ class ActivationTests(EndToEndTestCase):
         program = self.activate(listens, (), datagrams=True, **bootpd)
         host = self.lab.segment.host()
         client = Udhcpc(self.lab, host)
-        client.obtain()
+        client.obtain("-t", "30")  # the first of its questions starts the daemon
         self.assertRegex(client.address, r"^10\.77\.0\.1\d\d", program.output)
         target = self.directory / "got"
-        got = host.run("atftp", "--get", "-r", "file", "-l", target, SERVER, check=False, timeout=20)
+        got = host.run("atftp", "--get", "-r", "file", "-l", target, SERVER, check=False, timeout=60)
         self.assertEqual(got.returncode, 0, got.stderr + program.output)
         self.assertEqual(target.read_text(), "content")
         self.quiet(program)
@@ -120,6 +120,6 @@ class ActivationTests(EndToEndTestCase):
         """Port 80 of the socket unit."""
         program = self.activate(setting("ListenStream", "pybootd.socket"), ("-t", "-H"))
         host = self.lab.segment.host("10.77.0.9/24")
-        done = host.run("curl", "-s", "--max-time", "20", f"http://{SERVER}/file", check=False)
+        done = host.run("curl", "-s", "--max-time", "60", f"http://{SERVER}/file", check=False)
         self.assertEqual(done.stdout, "content", program.output)
         self.quiet(program)

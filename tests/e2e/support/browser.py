@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.e2e.support.lab import NAMESPACES, Namespace, until
+from tests.e2e.support.program import COMMON
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 CLONE_NEWNET = 0x40000000
@@ -25,7 +27,7 @@ PICTURES = Path("screenshots")
 
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-extensions",
+    "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--no-proxy-server",
 )  # fmt: skip
 
 # Keeps every value that the bar of a transfer had, and every script or handler that the page's policy forbade.
@@ -70,8 +72,10 @@ class Browser:
         for option in (*OPTIONS, f"--window-size={width},{height}", f"--user-data-dir={scratch / 'chromium'}"):
             options.add_argument(option)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.ignore_local_proxy_environment_variables()
+        service = Service(DRIVER, env={**os.environ, **COMMON})
         with inside(namespace):
-            self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+            self.driver = webdriver.Chrome(options=options, service=service)
 
     def close(self) -> None:
         """It ends, and its driver."""

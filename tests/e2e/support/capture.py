@@ -80,7 +80,7 @@ class Recorder:
         if not self._ended.is_set():
             time.sleep(SETTLE)
             self._ended.set()
-            self._thread.join(5)
+            self._thread.join(30)
             self._socket.close()
         return self.file
 
@@ -116,10 +116,13 @@ class Recorder:
     def _record(self) -> None:
         with self.file.open("wb") as file:
             file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
-            while not self._ended.is_set():
+            while True:
+                ended = self._ended.is_set()
                 try:
-                    frame, ancillary, _, _ = self._socket.recvmsg(262144, 64)
-                except TimeoutError:
+                    frame, ancillary, _, _ = self._socket.recvmsg(262144, 64, socket.MSG_DONTWAIT if ended else 0)
+                except OSError:
+                    if ended:
+                        return  # everything that had come by then is in the file
                     continue
                 now = time.time()
                 if _unfinished(ancillary):

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from tests.e2e.support.program import Program, Unexpected
+from tests.e2e.support.program import COMMON, Program, Unexpected
 
 PREFIX = "pbt"
 NAMESPACES = Path("/run/netns")
@@ -57,7 +57,7 @@ def run(
             errors="replace",
             timeout=timeout,
             cwd=directory,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "LC_ALL": COMMON["LC_ALL"], **(environment or {})},
         )
     except subprocess.TimeoutExpired as late:
         raise CommandFailed(f"{' '.join(words)}: not done after {timeout:g} s: {late.output!r}") from None
@@ -107,7 +107,8 @@ class Namespace:
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """L{run} inside."""
-        return run(*self.inside(*command), check=check, timeout=timeout, directory=directory, environment=environment)
+        told = {**COMMON, **(environment or {})}
+        return run(*self.inside(*command), check=check, timeout=timeout, directory=directory, environment=told)
 
     def start(
         self, *command: str | Path, directory: Path | None = None, environment: Mapping[str, str] | None = None
@@ -174,8 +175,8 @@ class Segment:
         options = ("forward_delay", "0", "stp_state", "0", "mcast_snooping", "0")
         # an address of its own: else it takes its lowest port's, another one with every new port that is lower, and
         # who has asked for it before talks to nobody until that is forgotten
-        mac = "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5))
-        ip("link", "add", bridge, "address", mac, "type", "bridge", *options)
+        self.mac = "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5))
+        ip("link", "add", bridge, "address", self.mac, "type", "bridge", *options)
         ip("addr", "add", address, "brd", "+", "dev", bridge)
         ip("link", "add", f"{bridge}a", "type", "veth", "peer", "name", f"{bridge}b")
         ip("link", "set", f"{bridge}b", "up")
@@ -219,6 +220,7 @@ class Lab:
 
     def __init__(self) -> None:
         remove_leftovers()
+        self._umask = os.umask(0o022)  # servers and clients that are not root read what the tests write
         self._namespaces: list[Namespace] = []
         self._directory = tempfile.TemporaryDirectory(prefix="pybootd-test-")
         self.scratch = Path(self._directory.name)
@@ -253,6 +255,7 @@ class Lab:
                 self._namespaces.pop().close()
         finally:
             self._directory.cleanup()
+            os.umask(self._umask)
 
 
 def remove_leftovers() -> None:

@@ -18,6 +18,12 @@ ESCAPES = re.compile(rb"\x1b\[[0-9;?=]*[A-Za-z]|\x1b[()][0-9A-Za-z]|\x1b[=>c78]|
 PATIENCE = 60.0
 """Seconds for what takes a moment: a loaded machine is slow, and a deadline only ends what would never come."""
 
+COMMON = {"LC_ALL": "C.UTF-8", "SHELL": "/bin/sh", "no_proxy": "*", "NO_PROXY": "*"}
+"""
+What every program of a test is told, whoever runs the tests, and wherever: messages are in English, C{script} has a
+shell that runs commands, and servers are asked straight, for no proxy can be reached from a laboratory.
+"""
+
 TAIL = 3000
 """So many of the last characters are shown when something did not come."""
 
@@ -57,7 +63,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=directory,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **COMMON, **(environment or {})},
             start_new_session=True,
             preexec_fn=_heedful,
             bufsize=0,
@@ -161,7 +167,7 @@ class Program:
         if self._popen.poll() is None:
             self._popen.send_signal(number)
 
-    def stop(self, timeout: float = 10) -> int:
+    def stop(self, timeout: float = 30) -> int:
         """
         Ask it to end, and end it the hard way if it does not listen.
 

@@ -101,7 +101,7 @@ class Promises:
             before = self._resting
         self._command("rest")
         with self._news:
-            if not self._news.wait_for(lambda: self._resting > before, 10):
+            if not self._news.wait_for(lambda: self._resting > before, 60):
                 raise Broken("the crowd does not come to rest")
 
     def only(self, held: dict[int, str]) -> None:
@@ -110,7 +110,7 @@ class Promises:
             self.addresses = dict(held)
             self._holders = {address: number for number, address in held.items()}
 
-    def ask(self, machines: Iterable[int], timeout: float = 30) -> None:
+    def ask(self, machines: Iterable[int], timeout: float = 60) -> None:
         """
         These machines are switched on.
 
@@ -133,7 +133,7 @@ class Promises:
                 f"{len(lacking)} of {len(numbers)} machines have no ACK after {timeout:g} s: {list(lacking)[:5]}"
             )
 
-    def until_acks(self, more: int, timeout: float = 30) -> None:
+    def until_acks(self, more: int, timeout: float = 60) -> None:
         """
         Wait for so many ACKs from now on.
 

@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[3]
 SERVER = "10.77.0.1"
 MAC, OTHER = bytes.fromhex("5254000000aa"), bytes.fromhex("5254000000ab")
 DASHED = "52-54-00-00-00-AA"
+ANSWERED = 30
+"""Seconds in which an answer comes that has to come; silence is listened to for less."""
+
 PRINTED = "77aabbcc-1122-3344-5566-77889900aabb"
 
 
@@ -71,7 +74,7 @@ class SeedTestCase(EndToEndTestCase):
         self.client: Namespace = self.lab.segment.host("10.77.0.9/24")
 
     def ask(self, *datagrams: bytes, seconds: float = 1.5) -> list[Packet]:
-        """The answers to these datagrams, in order."""
+        """The answers to these datagrams, in order; each is waited for so long."""
         words = [
             sys.executable,
             "-m",
@@ -88,11 +91,16 @@ class SeedTestCase(EndToEndTestCase):
         """The answers to a DISCOVER."""
         return self.ask(datagram(DISCOVER, options, mac=mac, flags=BROADCAST))
 
+    def offer(self, options: dict[int, bytes], mac: bytes = MAC) -> Packet:
+        """The one answer to a DISCOVER."""
+        (offer,) = self.ask(datagram(DISCOVER, options, mac=mac, flags=BROADCAST), seconds=ANSWERED)
+        return offer
+
     def lease(self, options: dict[int, bytes], mac: bytes = MAC) -> Packet:
         """A whole exchange: the ACK."""
-        (offer,) = self.discover(options, mac)
+        offer = self.offer(options, mac)
         chosen = {50: pack("!I", offer.yiaddr), 54: pack("!I", number(SERVER)), **options}
-        (ack,) = self.ask(datagram(REQUEST, chosen, mac=mac, flags=BROADCAST))
+        (ack,) = self.ask(datagram(REQUEST, chosen, mac=mac, flags=BROADCAST), seconds=ANSWERED)
         self.assertEqual(ack.options[53], b"\5")
         return ack
 
@@ -104,7 +112,7 @@ class SeedTestCase(EndToEndTestCase):
         """A file by TFTP; None where the server refuses."""
         target = self.pybootd.directory / "got"
         target.unlink(missing_ok=True)
-        done = self.client.run("atftp", "--get", "-r", name, "-l", target, SERVER, check=False, timeout=20)
+        done = self.client.run("atftp", "--get", "-r", name, "-l", target, SERVER, check=False, timeout=60)
         return target.read_bytes() if done.returncode == 0 and target.exists() else None
 
     def helper(self, text: str, *words: str) -> Program:

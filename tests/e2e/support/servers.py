@@ -10,7 +10,7 @@ from tests.e2e.support.lab import Lab, Namespace, Segment, until
 from tests.e2e.support.program import Program, Unexpected
 
 TWISTD = Path(sys.executable).with_name("twistd")
-READY = 30
+READY = 60
 """Seconds that a server may take until it listens."""
 
 Configuration = Mapping[str, Mapping[str, object]]
@@ -140,7 +140,8 @@ def nginx(lab: Lab, namespace: Namespace, root: Path, *, port: int = 80, server:
 
     @param server: further lines for its C{server} block.
     """
-    place = lab.directory(f"nginx-{namespace.name}-{port}")
+    place = lab.scratch / f"nginx-{namespace.name}-{port}"
+    place.mkdir(exist_ok=True)  # another one may have been there before
     place.chmod(0o777)
     temporary = "\n".join(
         f"{kind}_temp_path {place}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
