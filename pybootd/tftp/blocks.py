@@ -10,7 +10,8 @@ than one of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import islice
 from struct import pack
 
 from pybootd.content.content import Body
@@ -28,6 +29,9 @@ RUN_BLOCKS = 64
 
 SPARES = 8
 """Runs of one shape that are kept for the next use."""
+
+Step = tuple[memoryview, bytes | None]
+"""Packets that leave at once, and the ACK that brings the next ones; None where those do not lie ready."""
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
@@ -52,11 +56,11 @@ class Run:
     """
 
     __slots__ = (
-        "_acks",
         "_blksize",
         "_cut",
         "_memory",
         "_slices",
+        "_steps",
         "_view",
         "count",
         "first",
@@ -76,7 +80,7 @@ class Run:
         self.packets = [self._view[at : at + stride] for at in range(0, stride * length, stride)]
         self._slices = [packet[4:] for packet in self.packets]
         self._cut = -1
-        self._acks: list[bytes | None] | None = None
+        self._steps: dict[tuple[int, int], list[Step]] = {}
         self.first = self.count = self.readers = 0
         self.key: tuple[int, int, int, int] | None = None
 
@@ -89,7 +93,7 @@ class Run:
         self._memory[3::stride] = packed[1::2]
         self.first = first
         self.count = 0
-        self._acks = None
+        self._steps.clear()
         if self._cut >= 0:
             self.packets[self._cut] = self._view[self._cut * stride : (self._cut + 1) * stride]
             self._cut = -1
@@ -125,12 +129,26 @@ class Run:
         last = at + count - 1
         return self._view[begin : last * (self._blksize + 4) + len(self.packets[last])]
 
-    def acks(self) -> Sequence[bytes | None]:
-        """The ACK that each of them will bring; None for the last, behind which nothing lies ready."""
-        if self._acks is None:
-            self._acks = [b"\0\4" + packet[2:4] for packet in self.packets[: self.count - 1]]
-            self._acks.append(None)
-        return self._acks
+    def ahead(self, at: int, size: int) -> Iterator[Step]:
+        """
+        The windows of the run, from the one that begins at index C{at} to the last that is here whole.
+
+        @param size: packets in a window.
+        """
+        begin = at % size
+        steps = self._steps.get((begin, size))
+        if steps is None:
+            steps = self._steps[begin, size] = self._cut_steps(begin, size)
+        return islice(steps, at // size, None)
+
+    def _cut_steps(self, begin: int, size: int) -> list[Step]:
+        starts = range(begin, self.count - size + 1, size)
+        steps: list[Step] = [
+            (self.part(at, size), b"\0\4" + bytes(self.packets[at + size - 1][2:4])) for at in starts[:-1]
+        ]
+        if starts:
+            steps.append((self.part(starts[-1], size), None))
+        return steps
 
     def _filled(self, length: int, ends: bool) -> None:
         whole, rest = divmod(length, self._blksize)

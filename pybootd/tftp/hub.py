@@ -1,10 +1,11 @@
 """
-The sockets of all transfers, behind one descriptor of the reactor.
+Where the sockets of all transfers are waited for.
 
 A reactor pays for each event with a log context and a few calls; between an ACK and its block
-that would be a third of the time.  So the transfers' sockets stand in an C{epoll} of their own, which the
-reactor sees as one descriptor, and one wake-up serves whoever is ready.  Where there is no C{epoll}
-each socket is a descriptor of the reactor.
+that would be a third of the time.  So the transfers' sockets stand in an C{epoll} of their own, and with them, as one
+more, the reactor's own C{epoll}.  While there are transfers, it is here that the process waits: an ACK is served at
+once, and as soon as anything else is ready, or a timer is due, the reactor gets its turn.  With a reactor that has no
+C{epoll} each socket is one of its descriptors.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
-ROUNDS = 8
-"""Looks at the sockets in one wake-up; then the rest of the server gets its turn."""
-
 EVENTS = 256
-"""Sockets served in one round."""
+"""Sockets served at once, before somebody else may get a turn."""
+
+LONGEST = 3600.0
+"""Seconds to wait at most, where the reactor has no timer."""
 
 
 EPOLLIN, EPOLLOUT = 1, 4
@@ -31,8 +32,12 @@ EPOLLIN, EPOLLOUT = 1, 4
 class Member(Protocol):
     """Somebody with a socket."""
 
-    def readable(self, now: float) -> None:
-        """The socket may have a datagram."""
+    def readable(self, now: float) -> bool:
+        """
+        The socket may have a datagram.
+
+        @return: whether nothing else came of it than another datagram: no timer was set, and nobody was told.
+        """
 
     def writable(self, now: float) -> None:
         """The socket takes more again; said once for each L{Hub.want_write}."""
@@ -68,26 +73,30 @@ class Hub(Protocol):
 
 def hub(reactor: Any, clock: Callable[[], float]) -> Hub:
     """The best that this system has."""
-    return EpollHub(reactor, clock) if hasattr(select, "epoll") else ReactorHub(reactor, clock)
+    home: Any = getattr(reactor, "_poller", None)  # no interface has it
+    return EpollHub(reactor, home.fileno(), clock) if hasattr(home, "fileno") else ReactorHub(reactor, clock)
 
 
-@implementer(IReadDescriptor)
 class EpollHub:
-    """All sockets as one descriptor."""
+    """All sockets in one epoll, and the reactor's own epoll among them."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, clock: Callable[[], float]) -> None:
+    def __init__(self, reactor: Any, home: int, clock: Callable[[], float]) -> None:
+        """@param home: the descriptor of the reactor's epoll."""
         self._reactor = reactor
+        self._home = home
         self.clock = clock
         self._epoll = select.epoll()
+        self._epoll.register(home, EPOLLIN)
         self._members: dict[int, Member] = {}
+        self._turn: Any = None
 
     def add(self, fd: int, member: Member) -> None:
-        if not self._members:
-            self._reactor.addReader(self)
         self._members[fd] = member
         self._epoll.register(fd, EPOLLIN)
+        if self._turn is None:
+            self._turn = self._reactor.callLater(0, self._take_turn)
 
     def want_write(self, fd: int) -> None:
         self._epoll.modify(fd, EPOLLIN | EPOLLOUT)
@@ -95,53 +104,61 @@ class EpollHub:
     def remove(self, fd: int) -> None:
         del self._members[fd]
         self._epoll.unregister(fd)
-        if not self._members:
-            self._reactor.removeReader(self)
 
     def look(self) -> None:
         if self._members:
-            self.doRead()
+            self._serve(self._epoll.poll(0, EVENTS), self.clock())
 
     def close(self) -> None:
+        if self._turn is not None and self._turn.active():
+            self._turn.cancel()
         self._epoll.close()
 
-    def doRead(self) -> None:
-        """Serve whoever is ready; a few rounds, for answers often come while others are served."""
-        poll, members = self._epoll.poll, self._members
-        for _ in range(ROUNDS):
-            events = poll(0, EVENTS)
-            if not events:
-                return
-            now = self.clock()
-            for fd, event in events:
-                member = members.get(fd)
-                if member is None:
-                    continue  # it left while others were served
-                try:
-                    if event == EPOLLIN:
-                        member.readable(now)
-                    else:
-                        self._serve(fd, event, member, now)
-                except Exception:
-                    self.log.failure("a TFTP transfer failed")
-                    member.failed()
+    def _take_turn(self) -> None:
+        """Wait in the reactor's place, and serve, until the reactor has something to do."""
+        poll, clock, members = self._epoll.poll, self.clock, self._members
+        now, until = clock(), 0.0
+        known = called = False
+        try:
+            while members and not called:
+                if not known:
+                    pause = self._reactor.timeout()
+                    until = now + (LONGEST if pause is None else pause)
+                events = poll(max(0.0, until - now), EVENTS)
+                now = clock()
+                known, called = self._serve(events, now)
+                called = called or now >= until
+        finally:
+            self._turn = self._reactor.callLater(0, self._take_turn) if members else None
 
-    def _serve(self, fd: int, event: int, member: Member, now: float) -> None:
+    def _serve(self, events: list[tuple[int, int]], now: float) -> tuple[bool, bool]:
+        """@return: whether it was routine for all of them; and whether the reactor is one of them."""
+        members, home = self._members, self._home
+        routine, called = True, False
+        for fd, event in events:
+            member = members.get(fd)
+            if member is None:
+                called = called or fd == home  # or it left while others were served
+                continue
+            try:
+                if event == EPOLLIN:
+                    routine = member.readable(now) and routine
+                else:
+                    routine = False
+                    self._serve_rarely(fd, event, member, now)
+            except Exception:
+                routine = False
+                self.log.failure("a TFTP transfer failed")
+                member.failed()
+        return routine, called
+
+    def _serve_rarely(self, fd: int, event: int, member: Member, now: float) -> None:
         """The rare events."""
         if event & EPOLLOUT:
             self._epoll.modify(fd, EPOLLIN)
             member.writable(now)
         if event & ~EPOLLOUT:
             member.readable(now)
-
-    def fileno(self) -> int:
-        return self._epoll.fileno()
-
-    def logPrefix(self) -> str:
-        return "TFTP transfers"
-
-    def connectionLost(self, reason: object) -> None:
-        """The reactor stops."""
 
 
 class ReactorHub:
@@ -188,7 +205,7 @@ class _Descriptor:
         self._reactor.removeWriter(self)
         self._serve(self._member.writable)
 
-    def _serve(self, serve: Callable[[float], None]) -> None:
+    def _serve(self, serve: Callable[[float], object]) -> None:
         try:
             serve(self._clock())
         except Exception:

@@ -57,7 +57,7 @@ class Sender:
     @ivar client: its address and port.
     """
 
-    __slots__ = ("_ancillary", "_mtu", "_offload", "_segments", "_socket", "client")
+    __slots__ = ("_ancillary", "_cut", "_mtu", "_offload", "_segments", "_size", "_socket", "client")
 
     def __init__(
         self, sock: socket.socket, client: tuple[str, int], offload: Offload, mtu: int, source: int = 0
@@ -71,6 +71,8 @@ class Sender:
         self._offload = offload
         self._mtu = mtu
         self._segments = True
+        self._size = 0
+        self._cut: Ancillary = []
         self._ancillary: Ancillary = []
         if source and IP_PKTINFO:
             self._ancillary.append((socket.IPPROTO_IP, IP_PKTINFO, pack("!4xI4x", source)))
@@ -100,6 +102,15 @@ class Sender:
             with suppress(OSError):
                 self._socket.sendto(UNKNOWN_TRANSFER, stranger)
 
+    def cut(self, size: int) -> Ancillary | None:
+        """What tells the kernel to cut a run into packets of so many bytes; None where it cannot."""
+        if not self._segments or not self._offload.usable or size + HEADERS > self._mtu:
+            return None
+        if size != self._size:
+            self._size = size
+            self._cut = [*self._ancillary, (SOL_UDP, UDP_SEGMENT, pack("=H", size))]
+        return self._cut
+
     def send_run(self, run: Run, at: int, count: int) -> int:
         """
         Send so many packets of a run from the one with index C{at}.
@@ -107,10 +118,9 @@ class Sender:
         @return: how many have left; fewer where the socket takes no more for now.
         @raise OSError: this will not get better.
         """
-        size = len(run.packets[at])
-        if count > 1 and self._segments and self._offload.usable and size + HEADERS <= self._mtu:
+        control = self.cut(len(run.packets[at])) if count > 1 else None
+        if control is not None:
             try:
-                control = [*self._ancillary, (SOL_UDP, UDP_SEGMENT, pack("=H", size))]
                 self._socket.sendmsg((run.part(at, count),), control, 0, self.client)
             except BlockingIOError:
                 return 0

@@ -176,25 +176,29 @@ class Transfer:
 
     def step(self, now: float) -> None:
         """
-        What L{receive} and L{sent} come to in most of all cases, without their deliberation: a client
-        without windows ACKed the only block that is out, and the next one has left.
+        What L{receive} and L{sent} come to in most of all cases, without their deliberation: the client
+        ACKed all of the window that is out, and the whole next one has left.
         """
-        self.acked += 1
-        self._next += 1
-        self._top += 1
+        size = self.windowsize
+        self.acked += size
+        self._next += size
+        self._top += size
         self.heard = self._sent_at = now
         self.deadline = now + self._rto
 
     @property
     def steady(self) -> bool:
-        """Whether L{step} may stand for the next ACK: nothing is lost, and the round trip is known."""
+        """Whether L{step} may stand for the next ACK: a window is out, nothing is lost, the round trip is known."""
         return (
             self.state is State.SENDING
-            and self.windowsize == 1
             and self._tries == 0
             and self._srtt > 0
-            and self._top == self.acked + 1
+            and self._top == self.acked + self.windowsize
+            and self._next == self._top + 1
+            and self._timed
+            and not self._repeated
             and not self._variable
+            and not self._pace.slow
         )
 
     def receive(self, datagram: bytes, now: float) -> None:

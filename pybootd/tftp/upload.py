@@ -165,19 +165,20 @@ class UploadSession:
         """Whether it has no socket of its own."""
         return self._socket is None
 
-    def readable(self, now: float) -> None:
+    def readable(self, now: float) -> bool:
         """The transfer's own socket has a datagram."""
         sock = self._socket
         if sock is None:
-            return
+            return False
         try:
             datagram, source = sock.recvfrom(LARGEST)
         except OSError:
-            return
+            return False
         if source == self.client:
             self.receive(datagram, now)
         else:
             self._sender.turn_away(datagram, source)
+        return False
 
     def receive(self, datagram: bytes, now: float) -> None:
         """A datagram from the client."""

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybootd.content.content import BytesBody
 from pybootd.content.local import LocalFiles
 from pybootd.errors import SourceFailed
-from pybootd.tftp.blocks import Blocks, Runs, run_length
+from pybootd.tftp.blocks import Blocks, Run, Runs, run_length
 from pybootd.tftp.packet import data as data_packet
 from tests.support.tftp import SlowBody
 
@@ -104,13 +104,47 @@ class BlocksTests(SynchronousTestCase):
         assert run is not None
         self.assertEqual(bytes(run.packets[65536 - run.first][2:4]), b"\0\0")
 
-    def test_acks(self) -> None:
-        """The ACK that each packet brings lies ready, but for the run's last packet."""
-        run = self.file(bytes(100)).run(1)
+    def ahead(self, run: Run, at: int, size: int) -> list[tuple[list[bytes], bytes | None]]:
+        """The windows of a run as their packets' headers, and the ACK of each."""
+        stride = 16 + 4
+        return [
+            ([bytes(part[begin + 2 : begin + 4]) for begin in range(0, len(part), stride)], ack)
+            for part, ack in run.ahead(at, size)
+        ]
+
+    def test_ahead(self) -> None:
+        """Packets lie ready with the ACK that each will bring; behind the last of a run nothing lies."""
+        run = self.file(bytes(80)).run(1)
         assert run is not None
-        self.assertEqual(run.acks()[:3], [b"\0\4\0\1", b"\0\4\0\2", b"\0\4\0\3"])
-        self.assertEqual(len(run.acks()), run.count)
-        self.assertIsNone(run.acks()[-1])
+        packets = [[b"\0" + bytes([block])] for block in range(1, 7)]
+        acks = [b"\0\4\0" + bytes([block]) for block in range(1, 6)]
+        steps = list(zip(packets, [*acks, None], strict=True))
+        self.assertEqual(self.ahead(run, 0, 1), steps)
+        self.assertEqual(self.ahead(run, 4, 1), steps[4:])
+
+    def test_windows_ahead(self) -> None:
+        """So do whole windows, wherever the first one begins; a shorter one is not among them."""
+        run = self.file(bytes(16 * 9 + 3)).run(1)  # ten blocks
+        assert run is not None
+        first = [b"\0\2", b"\0\3", b"\0\4"]
+        second = [b"\0\5", b"\0\6", b"\0\7"]
+        third = [b"\0\x08", b"\0\x09", b"\0\x0a"]
+        steps = [(first, b"\0\4\0\4"), (second, b"\0\4\0\7"), (third, None)]
+        self.assertEqual(self.ahead(run, 1, 3), steps)
+        self.assertEqual(self.ahead(run, 4, 3), steps[1:])
+        self.assertEqual([len(headers) for headers, _ in self.ahead(run, 0, 4)], [4, 4])
+        self.assertEqual(len(list(run.ahead(0, 4))[1][0]), 4 * 20)
+        self.assertEqual(len(list(run.ahead(1, 3))[2][0]), 2 * 20 + 7)
+
+    def test_ahead_of_another_place(self) -> None:
+        """A run that is used again has the ACKs of its new place."""
+        blocks = self.file(bytes(1000))
+        run = blocks.run(1)
+        assert run is not None
+        list(run.ahead(0, 1))
+        again = blocks.run(33)
+        self.assertIs(run, again)
+        self.assertEqual(next(run.ahead(0, 1))[1], b"\0\4\0\x21")
 
     def test_shared(self) -> None:
         """Two readers of the same file with the same block size share a run; others do not."""

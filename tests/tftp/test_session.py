@@ -108,6 +108,38 @@ class SessionTests(SynchronousTestCase):
         self.assertEqual(self.blocks(self.hear(packet.ack(6))), [7])
         self.assertEqual(self.blocks(self.hear(packet.ack(7))), [8])
 
+    def test_short_way_of_windows(self) -> None:
+        """A window's ACK brings the next window in one call; a gap is filled, and what follows comes in order."""
+        self.start(self.file(os.urandom(512 * 100)), windowsize=4)
+        self.socket.take()
+        self.hear(packet.ack(0))
+        for block in (4, 8, 12):
+            self.socket.calls.clear()
+            self.assertEqual(self.blocks(self.hear(packet.ack(block))), list(range(block + 1, block + 5)))
+            self.assertEqual(len(self.socket.calls), 1)
+        for block in (8, 11, 17):
+            self.assertEqual(self.hear(packet.ack(block)), [], block)
+        self.assertEqual(self.blocks(self.hear(packet.ack(14))), [15, 16, 17, 18])
+        self.assertEqual(self.blocks(self.hear(packet.ack(18))), [19, 20, 21, 22])
+        self.now = self.session.transfer.deadline
+        self.session.expire(self.now)
+        self.assertEqual(self.blocks(self.socket.take()), [19, 20, 21, 22])
+        self.assertEqual(self.blocks(self.hear(packet.ack(22))), [23, 24, 25, 26])
+
+    def test_short_way_refused(self) -> None:
+        """What the system refuses on the short way leaves at once by the long one: a window, one by one."""
+        full, cannot = OSError(errno.ENOBUFS, "no buffer space"), OSError(errno.EIO, "no offload")
+        for windowsize, refusals in ((1, [full]), (4, [cannot, cannot])):
+            self.start(self.file(os.urandom(512 * 200)), windowsize=windowsize)
+            self.hear(packet.ack(0))
+            self.hear(packet.ack(windowsize))
+            self.socket.calls.clear()
+            self.socket.refusals = refusals
+            wanted = list(range(2 * windowsize + 1, 3 * windowsize + 1))
+            self.assertEqual(self.blocks(self.hear(packet.ack(2 * windowsize))), wanted)
+            self.assertEqual(len(self.socket.calls), windowsize)
+            self.assertEqual(self.session.transfer.resent, 0)
+
     def test_stranger(self) -> None:
         """Who writes from elsewhere is told ERROR 5, and the transfer goes on."""
         self.start(bytes(2000))

@@ -107,6 +107,24 @@ class LockstepTests(TransferCase):
         self.assertEqual(self.ack(3), [4])
         self.assertAlmostEqual(self.transfer.deadline - self.now, 0.02)
 
+    def test_windows_step(self) -> None:
+        """So does that of a client with windows; not after a loss, until a whole window has come again."""
+        self.start(agreement=WINDOW_4)
+        self.sent()
+        self.assertEqual(self.ack(0), [1, 2, 3, 4])
+        self.assertEqual(self.ack(4), [5, 6, 7, 8])
+        self.assertTrue(self.transfer.steady)
+        self.now += 0.001
+        self.transfer.step(self.now)
+        self.assertEqual(self.transfer.due, (13, 0))
+        self.assertEqual((self.transfer.acked, self.transfer.gaps, self.transfer.resent), (8, 0, 0))
+        self.assertEqual(self.ack(10), [11, 12, 13, 14])
+        self.assertFalse(self.transfer.steady)
+        self.assertEqual(self.ack(14), [15, 16, 17, 18])
+        self.assertTrue(self.transfer.steady)
+        self.wait()
+        self.assertFalse(self.transfer.steady)
+
     def test_unknown_length(self) -> None:
         """A file whose end is not known yet ends when it is."""
         self.start(last=None)
