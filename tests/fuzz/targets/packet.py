@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pybootd.dhcp.client import understand
 from pybootd.dhcp.decision import Reply
 from pybootd.dhcp.delivery import route
@@ -87,7 +89,18 @@ def _answer(packet: Packet, request: Request, reply: Reply) -> None:
     assert (back.yiaddr, back.giaddr) == (reply.yiaddr, reply.giaddr)
     if RELAY_AGENT in reply.options:
         assert back.options[RELAY_AGENT] == packet.options[RELAY_AGENT]
-        assert list(back.options)[-1] == RELAY_AGENT
+        assert list(_area(written[FIXED:]))[-1][0] == RELAY_AGENT  # of that area: file and sname may have more
+
+
+def _area(rest: bytes) -> Iterator[tuple[int, bytes]]:
+    """The options of one area."""
+    while rest and rest[0] != END:
+        code, rest = rest[0], rest[1:]
+        if code:
+            size, rest = rest[0], rest[1:]
+            assert size <= len(rest), "an option that is cut off"
+            yield code, rest[:size]
+            rest = rest[size:]
 
 
 def _options(data: bytes) -> dict[int, bytes]:
@@ -97,13 +110,8 @@ def _options(data: bytes) -> dict[int, bytes]:
         return options
 
     def area(rest: bytes) -> None:
-        while rest and rest[0] != END:
-            code, rest = rest[0], rest[1:]
-            if code:
-                size, rest = rest[0], rest[1:]
-                assert size <= len(rest), "an option that is cut off"
-                options[code] = options.get(code, b"") + rest[:size]
-                rest = rest[size:]
+        for code, value in _area(rest):
+            options[code] = options.get(code, b"") + value
 
     area(data[240:])
     overload = (options.get(OVERLOAD) or b"\0")[0]
