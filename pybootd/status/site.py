@@ -31,6 +31,8 @@ LINGER = 15
 BODY = 4096
 """Bytes of a form."""
 
+FORM = b"application/x-www-form-urlencoded"
+
 TRIES = 10
 """Words in the login form in a minute, from one address."""
 
@@ -151,7 +153,15 @@ class Root(Page):
 
 
 class Asked(Request):
-    """A request whose body is small."""
+    """A request whose body is small, and a form or nothing."""
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Of the kind of a body nothing is left but whether it is a form: Twisted fails on control characters there."""
+        kinds = self.requestHeaders.getRawHeaders(b"Content-Type") or []
+        self.requestHeaders.removeHeader(b"Content-Type")
+        if [kind.partition(b";")[0].strip().lower() for kind in kinds] == [FORM]:
+            self.requestHeaders.setRawHeaders(b"Content-Type", [FORM])
+        super().requestReceived(command, path, version)
 
     def gotLength(self, length: int | None) -> None:
         super().gotLength(length)

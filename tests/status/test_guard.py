@@ -197,6 +197,24 @@ class CeilingTests(SynchronousTestCase):
         status.reactor.advance(LINGER)
         self.assertTrue(visitor.transport.aborted)
 
+    def test_kind_of_body(self) -> None:
+        """A form is one of the plain kind; whatever else a body says that it is, it is none, and does no harm."""
+        for kind, status in {
+            "application/x-www-form-urlencoded": 303,
+            "Application/X-WWW-Form-Urlencoded; charset=utf-8": 303,
+            "ap-form-url\x1cencoded": 403,
+            "application/x-www-form-urlencoded\x0b": 303,
+            "multipart/form-data; boundary=\x85": 403,
+            "multipart/form-data": 403,
+            "\xff": 403,
+            "": 403,
+        }.items():
+            visitor = Status(token=TOKEN).visitor()
+            head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:8067\r\nOrigin: {ORIGIN}\r\nContent-Type: {kind}\r\n"
+            body = f"token={TOKEN}"
+            visitor.say(f"{head}Content-Length: {len(body)}\r\n\r\n{body}")
+            self.assertIn(f"HTTP/1.1 {status}", visitor.heard(), kind)
+
     def test_large_form(self) -> None:
         """A large body, or one without an end, is not read."""
         for fields in (f"Content-Length: {BODY + 1}", "Transfer-Encoding: chunked"):

@@ -9,6 +9,7 @@ from pybootd.dhcp.decision import Reply
 from pybootd.dhcp.delivery import route
 from pybootd.dhcp.dump import dump
 from pybootd.dhcp.facts import Facts
+from pybootd.dhcp.options import LIMIT
 from pybootd.dhcp.packet import (
     BOOTREPLY,
     COOKIE,
@@ -57,7 +58,7 @@ def one(data: bytes) -> None:
     assert len(packet.chaddr) <= 16
     assert packet.options == _options(data)
     for line in dump(packet):
-        shown(line)
+        shown(line, 10 * LIMIT + 100)  # a character takes ten where it has to be escaped
     for port, unicast in WAYS:
         try:
             request = understand(packet, ("10.0.0.100", 68), port, 2, unicast)
