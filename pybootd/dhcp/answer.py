@@ -12,7 +12,7 @@ from struct import pack
 from types import MappingProxyType
 
 from pybootd.config import FOREVER
-from pybootd.dhcp.decision import MessageType, Reply
+from pybootd.dhcp.decision import Common, MessageType, Reply
 from pybootd.dhcp.facts import Situation
 from pybootd.dhcp.options import dotted
 from pybootd.dhcp.pxe import HTTP_CLIENT
@@ -49,25 +49,35 @@ def answer(
     """
     request, network, facts = situation.request, situation.network, situation.facts
     named = file.encode("utf-8", "surrogateescape") if form is not None and form.names_file else b""
-    options = {}
-    if type is not MessageType.BOOTP:
-        options = {53: bytes((type,)), 54: pack("!I", situation.server)}
-    if address or request.kind in (Kind.INFORM, Kind.BOOTP):
-        router = request.giaddr if network.relay_routes and request.giaddr in network else 0
-        options.update(network_options(network, lease_time, router, request.boots, request.parameters))
-        if situation.hostname and (12 in request.parameters or not request.parameters):
-            options[12] = situation.hostname.encode("ascii")
+    spoken = bool(address) or request.kind in (Kind.INFORM, Kind.BOOTP)
+    router = request.giaddr if network.relay_routes and request.giaddr in network else 0
+    plain = request.firmware is Firmware.HTTP_BOOT or not situation.quirk.terminated
+    options = common_options(
+        network if spoken else None,
+        network.next_server,
+        type,
+        situation.server,
+        lease_time,
+        router,
+        request.boots,
+        request.parameters,
+        form,
+        named,
+        plain,
+    )
+    own = {}
+    if spoken and situation.hostname and (12 in request.parameters or not request.parameters):
+        own[12] = situation.hostname.encode("ascii")
     if form is not None:
-        plain = request.firmware is Firmware.HTTP_BOOT or not situation.quirk.terminated
-        options.update(form_options(form, network.next_server, named, plain, 150 in request.parameters))
-        options.update(vendor)
+        if vendor:
+            options = {**options, **vendor}
         if facts.boot_file_size is not None and named and 13 in request.parameters:
-            options[13] = pack("!H", min((facts.boot_file_size + 511) // 512, 0xFFFF))
+            own[13] = pack("!H", min((facts.boot_file_size + 511) // 512, 0xFFFF))
         if request.uuid:
-            options[97] = b"\0" + request.uuid
+            own[97] = b"\0" + request.uuid
     if request.subnet and address:
-        options[118] = pack("!I", request.subnet)  # RFC 3011: what was used is said
-    _identity(options, situation, type)
+        own[118] = pack("!I", request.subnet)  # RFC 3011: what was used is said
+    _identity(own, situation, type)
     return Reply(
         type,
         yiaddr=address,
@@ -78,6 +88,7 @@ def answer(
         sname=situation.settings.server_name if form is not None else b"",
         file=named if len(named) <= LONG_NAME else b"",
         options=options,
+        own=own,
         boot_file=file if form is not None else "",
         form=form.name if form is not None else "",
     )
@@ -107,6 +118,37 @@ def _identity(options: dict[int, bytes], situation: Situation, type: MessageType
 
 
 @lru_cache(1024)
+def common_options(
+    network: Network | None,
+    next_server: int,
+    type: MessageType,
+    server: int,
+    lease_time: int,
+    router: int,
+    boots: bool,
+    parameters: tuple[int, ...],
+    form: Form | None,
+    name: bytes,
+    plain: bool,
+) -> Mapping[int, bytes]:
+    """
+    What all are told that ask alike: a template, of which a machine's reply differs in its own options only.
+
+    Everything that it is made of is an argument, and a network is another object under other settings.
+
+    @param network: None where nothing is said of it.
+    @param name: the file's, as L{form_options} has it.
+    """
+    options = {}
+    if type is not MessageType.BOOTP:
+        options = {53: bytes((type,)), 54: pack("!I", server)}
+    if network is not None:
+        options.update(network_options(network, lease_time, router, boots, parameters))
+    if form is not None:
+        options.update(form_options(form, next_server, name, plain, 150 in parameters))
+    return Common(options)
+
+
 def network_options(
     network: Network, lease_time: int, router: int, boots: bool, parameters: tuple[int, ...]
 ) -> Mapping[int, bytes]:
@@ -133,7 +175,6 @@ def network_options(
     return told | {code: known[code] for code in (58, 59) if code in known}
 
 
-@lru_cache(1024)
 def form_options(form: Form, next_server: int, name: bytes, plain: bool, cisco: bool) -> Mapping[int, bytes]:
     """
     How a client is told what to load.

@@ -44,6 +44,21 @@ class Step:
     """The line of the configuration that it comes from."""
 
 
+class Common(dict[int, bytes]):
+    """
+    Options that many replies have in common; nobody changes them.
+
+    They are written once, by L{pybootd.dhcp.packet}: that took as long as all else that is written of a reply.
+    """
+
+    __slots__ = ("area",)
+
+    def __init__(self, options: Mapping[int, bytes]) -> None:
+        super().__init__(options)
+        self.area = b""
+        """As they leave, once they have."""
+
+
 @value
 class Reply:
     """The fields of one answer; L{pybootd.dhcp.policy} fills them, L{pybootd.dhcp.packet} writes them."""
@@ -57,13 +72,20 @@ class Reply:
     sname: bytes = b""
     file: bytes = b""
     options: Mapping[int, bytes] = field(factory=dict)
-    """Encoded values in the order in which they are to leave; 53 first, 82 last."""
+    """Encoded values in the order in which they are to leave; 53 first."""
+    own: Mapping[int, bytes] = field(factory=dict)
+    """The same of this machine alone, behind the others; 82 last."""
 
     boot_file: str = ""
     """The file or URL handed out, as configured: for events."""
 
     form: str = ""
     """How a client that boots is told what to load: the name in the table of quirks."""
+
+    @property
+    def told(self) -> dict[int, bytes]:
+        """All options."""
+        return {**self.options, **self.own}
 
 
 @value

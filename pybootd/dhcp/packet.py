@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from struct import Struct
 from typing import NamedTuple
 
-from pybootd.dhcp.decision import Reply
+from pybootd.dhcp.decision import Common, Reply
 from pybootd.dhcp.request import Kind, Request
 from pybootd.errors import MalformedPacket
 
@@ -122,11 +122,11 @@ def encode(reply: Reply, request: Request) -> bytes:
     Write a reply to a request.
 
     What does not fit into as much as the client reads goes into C{file} and C{sname} where those are free and the
-    client is no boot ROM (many do not read option 52); else it is left out.  The order of C{reply.options} is the order
-    of importance; 82 stays in any case.
+    client is no boot ROM (many do not read option 52); else it is left out.  The order of the options is the order of
+    importance; 82 stays in any case.
     """
     room = _limit(request) - FIXED - 1
-    body, sname, file = _written(reply.options), reply.sname, reply.file
+    body, sname, file = _body(reply), reply.sname, reply.file
     if len(body) > room:
         body, sname, file = _squeezed(reply, room, overload=not request.boots)
     head = HEADER.pack(
@@ -157,6 +157,18 @@ def _limit(request: Request) -> int:
     return min(max(request.max_size, USUAL), MTU) - HEADERS
 
 
+def _body(reply: Reply) -> bytearray:
+    """All options; those that many replies have in common are written once."""
+    common = reply.options
+    if not isinstance(common, Common):
+        body = _written(common)
+    else:
+        if not common.area:
+            common.area = bytes(_written(common))
+        body = bytearray(common.area)
+    return body + _written(reply.own) if reply.own else body
+
+
 def _written(options: Mapping[int, bytes]) -> bytearray:
     """Options one after the other, long ones in pieces (RFC 3396)."""
     area = bytearray()
@@ -173,14 +185,15 @@ def _written(options: Mapping[int, bytes]) -> bytearray:
 
 def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytearray, bytes, bytes]:
     """Options, sname and file of a reply whose options' own area has no more than C{room}."""
-    relay = _written({code: value for code, value in reply.options.items() if code == RELAY_AGENT})
+    options = reply.told
+    relay = _written({code: value for code, value in options.items() if code == RELAY_AGENT})
     body, file, sname = bytearray(), bytearray(), bytearray()
     areas = [(body, room - len(relay) - (3 if overload else 0))]
     if overload and not reply.file:
         areas.append((file, 127))
     if overload and not reply.sname:
         areas.append((sname, 63))
-    for code, value in reply.options.items():
+    for code, value in options.items():
         if code == RELAY_AGENT:
             continue
         option = _written({code: value})

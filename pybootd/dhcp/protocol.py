@@ -43,6 +43,8 @@ from pybootd.machine import Firmware, Machine, Machines, Refusal, mac_text
 from pybootd.text import printable
 from pybootd.throttle import Throttle
 
+NONE: frozenset[int] = frozenset()
+
 OTHER = b"?"
 """Stands for a machine that only the store knows: no hardware address is so short."""
 
@@ -324,13 +326,14 @@ class Dhcp:
         loaded, loads = self._history.loads(key, now) if request.firmware is Firmware.IPXE else ("", 0)
         lease, spoken = self.table.of(key, network.first, network.last), spoken_of(request)
         could_have = {spoken, self.settings.host(key).address, lease.address if lease is not None else 0}
+        could_have.discard(0)
         return Facts(
             now,
             verdict,
             lease,
             self.table.offered(key, now),
             owner=self.table.owner(spoken, now) if spoken else None,
-            taken=frozenset(one for one in could_have if one and self.table.taken(one, key, now)),
+            taken=frozenset([one for one in could_have if self.table.taken(one, key, now)]) if could_have else NONE,
             booted=machine.booted,
             writable=not self._commit.failing,
             attempt=attempt,

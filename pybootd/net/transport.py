@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from twisted.internet.defer import Deferred
@@ -15,6 +16,12 @@ from pybootd.net.echo import Echo
 from pybootd.net.neighbour import Neighbours
 from pybootd.net.udp import DatagramPort
 from pybootd.throttle import Throttle
+
+
+@lru_cache(256)
+def _text(address: int) -> str:
+    """Broadcasts, and relays, are few: to write them down took as long as to make the reply's options."""
+    return str(IPv4Address(address))
 
 
 class DhcpTransport:
@@ -64,7 +71,7 @@ class DhcpTransport:
         # a relay's network is reached as the routing table says, any other through the interface of the request
         interface = destination.interface if destination.way is not Way.ROUTED else 0
         source = network.server if destination.way is not Way.ROUTED else 0
-        self._ports[port].send(data, (str(IPv4Address(address)), target_port), interface, source)
+        self._ports[port].send(data, (_text(address), target_port), interface, source)
 
     def announce(self, network: Network, chaddr: bytes) -> None:
         """One ARP frame to a client that needs it."""

@@ -64,7 +64,7 @@ class PolicyTestCase(SynchronousTestCase):
     def reply(self, decision: Decision) -> tuple[MessageType, int, dict[int, bytes]]:
         """The only reply: its type, address and options."""
         (reply,) = decision.replies
-        return reply.type, reply.yiaddr, dict(reply.options)
+        return reply.type, reply.yiaddr, reply.told
 
 
 class BootTests(PolicyTestCase):
