@@ -146,7 +146,7 @@ class ServiceTests(SynchronousTestCase):
         assert isinstance(service, DhcpService)
         dhcp = service._dhcp
         assert dhcp is not None
-        wire = dhcp._transport = Wire(self.clock)
+        wire = dhcp._replies.transport = Wire(self.clock)
         dhcp.received(datagram(DISCOVER, BIOS), ("0.0.0.0", 68), 0xFFFFFFFF, 2)
         before, table = wire.sent[-1], dhcp.table
         (answer,) = self.turn(server, self.read(0, "[limits]\nmachines = 5\n", **{"pxelinux.0": "lpxelinux.0"}))
@@ -166,7 +166,7 @@ class ServiceTests(SynchronousTestCase):
         assert isinstance(service, StatusService)
         assert isinstance(dhcp, DhcpService)
         assert dhcp._dhcp is not None
-        dhcp._dhcp._transport = Wire(self.clock)
+        dhcp._dhcp._replies.transport = Wire(self.clock)
         self.assertEqual(service._troubles(), [])
         dhcp._dhcp.received(datagram(DISCOVER, BIOS), ("0.0.0.0", 68), 0xFFFFFFFF, 2)
         board = service._board

@@ -61,6 +61,11 @@ class History:
         self._taken: OrderedDict[Make, int] = OrderedDict()
         self._loaded: OrderedDict[bytes, Loaded] = OrderedDict()
 
+    def forget(self) -> None:
+        """Nothing of before counts any more."""
+        for entries in (self._asked, self._taken, self._loaded):
+            entries.clear()
+
     def attempt(self, key: bytes, request: Request, now: float) -> int:
         """A client that boots asks: how many forms of answer it has ignored, or its make before it."""
         make = (key[:3], request.vendor_class)

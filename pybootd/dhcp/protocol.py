@@ -10,28 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Address
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybootd.dhcp.client import understand
-from pybootd.dhcp.decision import Decision, Reply
-from pybootd.dhcp.delivery import LIMITED_BROADCAST, Destination, route
+from pybootd.dhcp.decision import Decision
+from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.exchanges import Exchanges
 from pybootd.dhcp.facts import ALLOWED, Facts
 from pybootd.dhcp.gate import Gate
+from pybootd.dhcp.gathering import Gathering
 from pybootd.dhcp.history import History
 from pybootd.dhcp.once import Once, Orders
-from pybootd.dhcp.packet import decode, encode
-from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of, takes_ours
+from pybootd.dhcp.packet import decode
+from pybootd.dhcp.policy import decide, key_of, network_of
 from pybootd.dhcp.pool import Pool
-from pybootd.dhcp.quirks import forms, quirk_of
+from pybootd.dhcp.replies import Replies, Transport
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.dhcp.sharing import Sharing
-from pybootd.dhcp.telling import Telling, offers
+from pybootd.dhcp.telling import Telling
 from pybootd.dhcp.vacancy import Probe, Vacancies
 from pybootd.errors import MalformedPacket
 from pybootd.events import Bus
@@ -40,26 +41,10 @@ from pybootd.leases.commit import GroupCommit, Outcome
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS, LeaseTable
 from pybootd.machine import Firmware, Machine, Machines, Refusal, mac_text
-from pybootd.text import printable
 from pybootd.throttle import Throttle
-
-NONE: frozenset[int] = frozenset()
 
 OTHER = b"?"
 """Stands for a machine that only the store knows: no hardware address is so short."""
-
-
-class Transport(Protocol):
-    """What carries replies: sockets in the daemon, a list in tests."""
-
-    def send(self, data: bytes, destination: Destination, network: Network, port: int) -> None:
-        """Send a datagram from this server's C{port}; never raises."""
-
-    def announce(self, network: Network, chaddr: bytes) -> None:
-        """One ARP frame to a client that needs it."""
-
-    def probe(self, network: Network, address: int) -> Deferred[bool] | None:
-        """Does anybody have this address?  None where that cannot be asked."""
 
 
 class Dhcp:
@@ -105,7 +90,6 @@ class Dhcp:
         self._clock = clock
         self._commit = commit
         self._sharing = sharing
-        self._transport = transport
         self._machines = machines
         self._time = time or clock.seconds
         self._telling = Telling(machines, bus, self._time)
@@ -113,6 +97,8 @@ class Dhcp:
         self._searching: dict[bytes, Request] = {}
         self._history = History()
         self._once = Once(orders) if orders is not None else None
+        self._gathering = Gathering(table, commit, self._history, self._once, self._time)
+        self._replies = Replies(transport, table, self._telling, self._history, self._once, exchanges, self._time)
         self._malformed = Throttle(clock.seconds)
         self.configure(
             settings,
@@ -168,7 +154,9 @@ class Dhcp:
     def _vacant(
         self, network: Network, pool: Pool, conflict_check: bool, probes: int, before: Mapping[Pool, Vacancies]
     ) -> Vacancies:
-        probe: Probe | None = (lambda address: self._transport.probe(network, address)) if conflict_check else None
+        probe: Probe | None = (
+            (lambda address: self._replies.transport.probe(network, address)) if conflict_check else None
+        )
         occupied = partial(self._conflict, network)
         if pool in before:
             before[pool].turn(probe, occupied, probes)
@@ -177,7 +165,7 @@ class Dhcp:
 
     def forget(self) -> None:
         """What machines made of earlier answers counts no more: the clock by which it was noted was set."""
-        self._history = History()
+        self._history.forget()
 
     def start(self) -> None:
         """The sockets are open: look for free addresses before anybody asks."""
@@ -210,7 +198,9 @@ class Dhcp:
         if self._gate is None or decided or request.kind in (Kind.DECLINE, Kind.RELEASE):
             self._answer(request, machine, ALLOWED)
         else:
-            self._gate.ask(request, machine, request.uuid or self._known_uuid(request, machine))
+            self._gate.ask(
+                request, machine, request.uuid or self._gathering.known_uuid(self.settings, request, machine)
+            )
 
     def _concerns(self, request: Request) -> bool:
         """Whether this server has anything to do with it; what has not leaves no trace."""
@@ -223,14 +213,6 @@ class Dhcp:
         machine = self._machines.get(mac_text(key_of(request)))
         return machine is not None and machine.booted
 
-    def _known_uuid(self, request: Request, machine: Machine) -> bytes:
-        """The UUID that the boot phase told, for an operating system does not repeat it."""
-        if machine.uuid is not None:
-            return machine.uuid.bytes_le
-        network = network_of(request, self.settings)
-        lease = self.table.of(key_of(request), network.first, network.last) if network is not None else None
-        return lease.uuid if lease is not None else b""
-
     # the decision
 
     def _answer(self, request: Request, machine: Machine, verdict: Verdict) -> None:
@@ -242,23 +224,15 @@ class Dhcp:
             return
         network = network_of(request, self.settings)
         machine.boot_file = verdict.boot_file or machine.boot_file
-        if self._sharing is not None and network is not None and verdict.allowed and self._stranger(request, network):
+        if (
+            self._sharing is not None
+            and network is not None
+            and verdict.allowed
+            and self._gathering.stranger(self.settings, request, network)
+        ):
             self._sharing.look(key, partial(self._looked, request, machine, verdict, self.settings))
         else:
             self._decide(request, machine, self._facts(request, machine, verdict, network), network)
-
-    def _stranger(self, request: Request, network: Network) -> bool:
-        """
-        Whether another server may know more of the machine: here, in this network, it has no address just now, or
-        another one than it speaks of.
-        """
-        now, key, spoken = self._time(), key_of(request), spoken_of(request)
-        if request.kind is Kind.SELECTING and not takes_ours(request, self.settings, network):
-            return False  # it takes another server's offer, which is none of this one's business
-        lease, offered = self.table.of(key, network.first, network.last), self.table.offered(key, now)
-        holds = lease is not None and lease.state is State.BOUND and lease.expires > now
-        addresses = {offered, lease.address if lease is not None and holds else 0} - {0}
-        return not addresses or (spoken > 0 and spoken not in addresses)
 
     def _looked(self, request: Request, machine: Machine, verdict: Verdict, before: Settings, known: bool) -> None:
         """The store was asked about the machine; without its word nothing can be promised to it."""
@@ -287,6 +261,11 @@ class Dhcp:
                 decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
 
+    def _facts(
+        self, request: Request, machine: Machine, verdict: Verdict, network: Network | None, attempt: int | None = None
+    ) -> Facts:
+        return self._gathering.facts(self.settings, request, machine, verdict, network, attempt)
+
     def _consider(self, facts: Facts, address: int) -> None:
         """This address was found, or none (0): the pool is empty, or the store could not be asked for more of it."""
         facts.candidate = address
@@ -304,43 +283,6 @@ class Dhcp:
         facts = self._facts(request, machine, before.verdict, network, before.attempt)
         self._consider(facts, address)
         self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=self._traced), network)
-
-    def _facts(
-        self,
-        request: Request,
-        machine: Machine,
-        verdict: Verdict,
-        network: Network | None,
-        attempt: int | None = None,
-    ) -> Facts:
-        """
-        What is known at this moment.
-
-        @param attempt: as it was found before, where the same request is decided about again.
-        """
-        now, key = self._time(), key_of(request)
-        if network is None:
-            return Facts(now, verdict, booted=machine.booted)
-        if attempt is None:
-            attempt = self._history.attempt(key, request, now) if request.boots else 0
-        loaded, loads = self._history.loads(key, now) if request.firmware is Firmware.IPXE else ("", 0)
-        lease, spoken = self.table.of(key, network.first, network.last), spoken_of(request)
-        could_have = {spoken, self.settings.host(key).address, lease.address if lease is not None else 0}
-        could_have.discard(0)
-        return Facts(
-            now,
-            verdict,
-            lease,
-            self.table.offered(key, now),
-            owner=self.table.owner(spoken, now) if spoken else None,
-            taken=frozenset([one for one in could_have if self.table.taken(one, key, now)]) if could_have else NONE,
-            booted=machine.booted,
-            writable=not self._commit.failing,
-            attempt=attempt,
-            loaded=loaded,
-            loads=loads,
-            next_boot=self._once.file(key, request, now) if self._once is not None and request.boots else "",
-        )
 
     def _conflict(self, network: Network, address: int) -> None:
         """Somebody answered at an address of the pool: it rests, and stays resting after a restart."""
@@ -394,12 +336,12 @@ class Dhcp:
         if decision.claim is not None:
             self._write_down(request, machine, facts, decision, network, decision.claim)
             return
-        self._tell_form(request, machine, facts, decision)
+        self._replies.tell_form(request, machine, facts, decision, self.settings)
         if decision.offer:
             self.table.offer(key, decision.offer, facts.now)
         else:
             self._give_back(network, facts.candidate)
-        self._reply(request, machine, decision, network)
+        self._replies.send(request, machine, decision, network, self.settings)
 
     def _with_size(
         self,
@@ -429,7 +371,7 @@ class Dhcp:
                 self._note(network, claim.lease)
             if outcome is Outcome.DURABLE:
                 self._telling.settled(machine, claim.lease)
-                self._reply(request, machine, decision, network)
+                self._replies.send(request, machine, decision, network, self.settings)
             else:
                 self._not_written(request, machine, facts, network, claim, outcome)
 
@@ -462,45 +404,3 @@ class Dhcp:
         self._sharing.learn([self._sharing.foreign(address)])
         if claim.fresh and network.first in self._vacancies:
             self._sharing.doubt(self._vacancies[network.first].pool)
-
-    def _reply(self, request: Request, machine: Machine, decision: Decision, network: Network) -> None:
-        quirk = quirk_of(request)
-        for reply in decision.replies:
-            destination = route(
-                request,
-                reply,
-                broadcast=self.settings.broadcast_for(network, request.chaddr),
-                never_broadcast=quirk.never_broadcast,
-                server_port=self.settings.port,
-            )
-            data = encode(reply, request)
-            self._transport.send(data, destination, network, request.port)
-            if self._exchanges is not None:
-                self._exchanges.replied(machine.mac, request, data)
-            self._tell_reply(request, machine, reply, decision)
-        if decision.next_boot and decision.replies and self._once is not None:
-            reply = decision.replies[0]
-            if self._once.told(key_of(request), request, reply.type, reply.boot_file, self._time()):
-                self.log.info("{mac} boots {file}, this time only", mac=machine.mac, file=printable(reply.boot_file))
-        if decision.replies and quirk.announce:
-            self._transport.announce(network, request.chaddr)
-
-    # telling
-
-    def _tell_reply(self, request: Request, machine: Machine, reply: Reply, decision: Decision) -> None:
-        if offers(request, reply):
-            self._telling.offered(machine, reply)
-            if request.firmware is Firmware.IPXE:
-                self._history.told(key_of(request), reply.boot_file)
-            if decision.claim is None:
-                return
-        lease = self.table.at(reply.yiaddr) if reply.yiaddr else None
-        if lease is not None:
-            self._telling.leased(request, machine, reply, lease)
-
-    def _tell_form(self, request: Request, machine: Machine, facts: Facts, decision: Decision) -> None:
-        """Firmware that ignored an answer is spoken to in another way: somebody may want to know which."""
-        if facts.attempt and decision.replies and request.kind is Kind.DISCOVER:
-            form = decision.replies[0].form
-            if form != forms(request, self.settings.proxy, 0, quirk_of(request))[0].name:
-                self.log.info("{mac} or its like ignored the usual answer; now: {form}", mac=machine.mac, form=form)
