@@ -108,6 +108,8 @@ class TftpdConfig:
     single_port: bool = option(words.boolean, False)
     ignore_case: bool = option(words.boolean, False)
     upload: Path | None = option(words.path, None)
+    workers: int = option(words.whole(0, 64), 0)
+    """Processes that send large files; none: the main process does."""
 
 
 @frozen
@@ -124,6 +126,8 @@ class HttpdConfig:
     check_ip: bool = option(words.boolean, True)
     tls_certificate: Path | None = option(words.path, None)
     tls_key: Path | None = option(words.path, None)
+    workers: int = option(words.whole(0, 64), 0)
+    """As in L{TftpdConfig}."""
 
 
 @frozen

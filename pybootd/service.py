@@ -36,6 +36,8 @@ from pybootd.shared import Shared
 from pybootd.status.site import CONNECTIONS
 from pybootd.statusd import StatusService
 from pybootd.tftp.protocol import Tftp
+from pybootd.workers.lending import BlockLender, FileLender
+from pybootd.workers.pool import Pool
 
 BOOT_SERVER_PORT = 4011
 """PXE's second port (PXE 2.1, 2.2.3)."""
@@ -248,6 +250,8 @@ class TftpService(Service):
             config.tftpd, config.limits, resolver, shared.machines, shared.bus, shared.reactor, time=time.time
         )
         self._port: DatagramPort | None = None
+        self._workers = Pool("TFTP", shared.reactor)
+        self._tftp.lender = BlockLender(self._workers)
 
     def bind(self) -> None:
         """The port of C{[tftpd]}."""
@@ -262,6 +266,7 @@ class TftpService(Service):
         def turn() -> None:
             self._shared, self._resolver = shared, resolver
             self._tftp.configure(shared.config.tftpd, shared.config.limits, resolver)
+            self._workers.resize(shared.config.tftpd.workers)
 
         return turn
 
@@ -272,12 +277,14 @@ class TftpService(Service):
             self.log.info(
                 "TFTP serves {root} on port {port}", root=self._resolver.root or "filters only", port=self._port.port
             )
+            self._workers.start(self._shared.config.tftpd.workers)
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[None]:
         super().stopService()
         self._tftp.stop()
         if self._port is not None:
             self._port.stop()
+        return self._workers.stop()
 
 
 class HttpService(Service):
@@ -291,6 +298,7 @@ class HttpService(Service):
         self._resolver = resolver
         self._socket: socket.socket | None = None
         self._port: Any = None
+        self._workers = Pool("HTTP", shared.reactor)
         self._certificate = _certificate(shared.config)
         self._site = Site(
             resolver,
@@ -302,6 +310,7 @@ class HttpService(Service):
             limits=shared.config.limits,
             time=time.time,
         )
+        self._site.lender = FileLender(self._workers)
 
     def prepare(self, shared: Shared, resolver: Resolver) -> Turn:
         """
@@ -317,6 +326,7 @@ class HttpService(Service):
             site.resolver, site.admit, site.limits = resolver, _admission(shared), shared.config.limits
             if self._certificate is not None and certificate is not None:
                 self._certificate.become(certificate)
+            self._workers.resize(shared.config.httpd.workers)
 
         return turn
 
@@ -341,10 +351,14 @@ class HttpService(Service):
                 root=self._resolver.root or "filters only",
                 port=self._port.getHost().port,
             )
+            self._workers.start(shared.config.httpd.workers)
 
     def stopService(self) -> Any:
         super().stopService()
-        return self._port.stopListening() if self._port is not None else None
+        stops = [self._workers.stop()]
+        if self._port is not None:
+            stops.append(self._port.stopListening())
+        return DeferredList(stops)
 
 
 def _certificate(config: Config) -> Certificate | None:

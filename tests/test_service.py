@@ -129,6 +129,15 @@ class ServiceTests(SynchronousTestCase):
             content.body.close()
         return found[0], found[1]
 
+    def test_workers(self) -> None:
+        """Another number of workers takes effect without a restart, for each protocol."""
+        server = self.serve(self.read())
+        tftp, http = self.part(server, "tftp"), self.part(server, "http")
+        pools = [part._workers for part in (tftp, http)]  # type: ignore[attr-defined]
+        self.assertEqual([pool.count for pool in pools], [0, 0])
+        self.turn(server, self.read(extra="[httpd]\nworkers = 3\n", **{"[tftpd]": "[tftpd]\nworkers = 2"}))
+        self.assertEqual([pool.count for pool in pools], [2, 3])
+
     def test_files(self) -> None:
         """Root, filters and ceilings change for TFTP and HTTP alike."""
         server = self.serve(self.read())

@@ -129,6 +129,22 @@ class LocalFiles:
         self._idle.discard(shared)
         return shared.content(self._in_thread)
 
+    def adopt(self, fd: int) -> Content:
+        """
+        A file that another process has opened, for one reader.
+
+        @param fd: belongs to this instance from now on; those of the same unchanged file become one.
+        """
+        status = os.fstat(fd)
+        key = ("", str(_identity(status)), False)
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = _Shared(self, key, fd, "a file of the main process", status)
+        else:
+            os.close(fd)
+        self._idle.discard(shared)
+        return shared.content(self._in_thread)
+
     def read(self, root: str, name: str, limit: int, ignore_case: bool = False) -> bytes:
         """
         The first C{limit} bytes of a small file of the administrator's; errors as in L{open}.

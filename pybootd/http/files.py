@@ -249,7 +249,9 @@ class FileRequest(Request):
             self.channel.send(head, more=True)
             clear, self.channel.clear = self.channel.clear, True  # as it is when the pump has ended
             transport = self.channel.transport
-            pump = Pump(site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread)
+            pump = Pump(
+                site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread, site.lender
+            )
             self.channel.setTimeout(STALL)
             pump.start(self.channel, clear=clear)
         else:

@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IPullProducer, IWriteDescriptor
 from twisted.python.failure import Failure
@@ -39,6 +39,24 @@ _CORK = getattr(socket, "TCP_CORK", None)
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT)
 
 
+class Carrier(Protocol):
+    """Another process that sends, in as far as it is about one pump."""
+
+    def drop(self) -> None:
+        """Give it up, and tell nothing more of it."""
+
+
+class Lender(Protocol):
+    """Knows other processes."""
+
+    def lend(self, pump: Pump, connection: int, file: int, begin: int, end: int) -> Carrier | None:
+        """
+        Let another process send, and tell the pump of it.
+
+        @return: None where it is to be sent here.
+        """
+
+
 @implementer(IPullProducer, IWriteDescriptor)
 class Pump:
     """
@@ -59,6 +77,7 @@ class Pump:
         progress: Callable[[int], None],
         done: Callable[[str | None], None],
         in_thread: InThread | None = None,
+        lender: Lender | None = None,
     ) -> None:
         """
         @param transport: a plain TCP transport, whose buffer holds the header.
@@ -66,6 +85,7 @@ class Pump:
         @param progress: is told how many bytes more have left.
         @param done: called once: with None at the end, or with what went wrong.
         @param in_thread: where bytes that are not in memory are read; None: the disk is waited for.
+        @param lender: knows other processes that may do the sending.
         """
         self._reactor = reactor
         self._transport = transport
@@ -76,6 +96,9 @@ class Pump:
         self._progress = progress
         self._done = done
         self._in_thread = in_thread
+        self._lender = lender
+        self._carrier: Carrier | None = None
+        self._told = 0
         self._channel: Any = None
         self._fd = -1
         self._corked = False
@@ -97,19 +120,19 @@ class Pump:
         Pump.active += 1
         self._channel = channel
         self._cork(_CORK is not None and self._end - self._offset > CHUNK and Pump.active <= CORKED_AMONG)
-        if clear:
+        if clear and not self._lend():
             self._send(self._transport.getHandle().fileno())
         if self._running:
             self._taken = True
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, False)
-        if clear and self._running and self._own_descriptor() and not self._loading:
+        if clear and self._carrier is None and self._running and self._own_descriptor() and not self._loading:
             self._reactor.addWriter(self)
 
     def resumeProducing(self) -> None:
         if not self._registered:
             self._registered = True
-        elif self._fd < 0 and self._running and self._own_descriptor():
+        elif self._fd < 0 and self._running and not self._lend() and self._own_descriptor():
             self._advance()
 
     def stopProducing(self) -> None:
@@ -167,6 +190,29 @@ class Pump:
         if self._offset == self._end:
             self._finish(None)
 
+    # another process that sends in place of this one
+
+    def _lend(self) -> bool:
+        """Whether another process sends."""
+        if self._lender is not None and self._carrier is None:
+            connection = self._transport.getHandle().fileno()
+            self._carrier = self._lender.lend(self, connection, self._file, self._offset, self._end)
+        return self._carrier is not None
+
+    def progressed(self, sent: int, resent: int = 0) -> None:
+        """So many bytes have left."""
+        if sent > self._told:
+            more, self._told = sent - self._told, sent
+            self._progress(more)
+
+    def looked(self) -> None:
+        """Nobody asks."""
+
+    def ended(self, failure: str) -> None:
+        """It is over there."""
+        self._carrier = None
+        self._finish(failure or None)
+
     def _advance(self) -> None:
         """Send what goes at once, and the rest when the socket takes more."""
         self.doWrite()
@@ -190,6 +236,8 @@ class Pump:
             return
         self._running = False
         Pump.active -= 1
+        if self._carrier is not None:
+            self._carrier.drop()
         if self._fd >= 0:
             self._reactor.removeWriter(self)
             os.close(self._fd)

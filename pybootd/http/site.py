@@ -24,6 +24,7 @@ from pybootd.content.local import InThread
 from pybootd.content.resolver import Resolver
 from pybootd.events import Bus
 from pybootd.http.files import STALL, FileRequest
+from pybootd.http.sendfile import Lender
 from pybootd.machine import Machine, Machines
 
 _MORE = getattr(socket, "MSG_MORE", 0)
@@ -199,6 +200,7 @@ class Site(ServerFactory):
 
     @ivar admit: asked before each request.
     @ivar in_thread: where bytes that are not in memory are waited for.
+    @ivar lender: knows other processes that may send large files; None: there are none.
     """
 
     noisy = False
@@ -224,6 +226,7 @@ class Site(ServerFactory):
         self.reactor = reactor
         self.in_thread = in_thread
         self.limits = limits or LimitsConfig()
+        self.lender: Lender | None = None
         self._channels: set[Channel] = set()
         self._clients: Counter[str] = Counter()
         self._waiting: dict[Channel, None] = {}

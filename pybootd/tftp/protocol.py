@@ -30,6 +30,7 @@ from pybootd.text import printable
 from pybootd.tftp import packet
 from pybootd.tftp.blocks import Runs
 from pybootd.tftp.hub import Hub, hub
+from pybootd.tftp.lent import Lender, Lent
 from pybootd.tftp.netascii import NetasciiBody
 from pybootd.tftp.options import Ceilings, negotiate
 from pybootd.tftp.pace import PAUSE
@@ -74,6 +75,7 @@ class Tftp:
     Everything but the socket on the well-known port.
 
     @ivar main: that socket, once it is bound; refusals leave from it.
+    @ivar lender: knows other processes that may carry out transfers; None: there are none.
     """
 
     log = Logger()
@@ -109,6 +111,7 @@ class Tftp:
         self._throttle = Throttle(clock)
         self._exhausted = Throttle(clock, often=1)
         self._main: socket.socket | None = None
+        self.lender: Lender | None = None
         self.configure(config, limits, resolver)
 
     def configure(self, config: TftpdConfig, limits: LimitsConfig, resolver: Resolver) -> None:
@@ -153,7 +156,9 @@ class Tftp:
             # nothing is said to an ERROR, or two servers would never stop (RFC 1350 2)
             self._refuse(source, destination, ErrorCode.UNKNOWN_TID, "no such transfer")
 
-    def _requested(self, data: bytes, source: tuple[str, int], destination: int, interface: int) -> None:
+    def _requested(
+        self, data: bytes, source: tuple[str, int], destination: int, interface: int, settled: bool = False
+    ) -> None:
         way = self._link(interface)
         if destination and (destination == way.broadcast or destination >> 29 == 7):
             return  # RFC 1123 4.2.3.5: a request to everybody is nobody's
@@ -168,6 +173,9 @@ class Tftp:
         if before is not None:
             self._hub.look()  # the end of the former one may wait in its own socket
             before = self._visits.at(source)
+        if before is not None and isinstance(before.session, Lent) and not settled:
+            before.session.settle(lambda: self._requested(data, source, destination, interface, settled=True))
+            return
         if before is not None:
             if before.request.name == request.name and not (before.answered and now - before.begun > AFRESH):
                 return  # a repetition: the answer is on its way, and sent again if it is lost
@@ -342,7 +350,20 @@ class Tftp:
             found = self._links[interface] = link(interface)
         return found
 
-    def ended(self, session: Session | UploadSession, failure: str) -> None:
+    def answered(self, session: Session) -> bool:
+        """A client has shown that it is there: from now on another process may serve it."""
+        visit = self._visits.at(session.client)
+        if self.lender is None or visit is None or visit.session is not session:
+            return False
+        mtu = self._link(visit.interface).mtu
+        lent = self.lender.lend(session, mtu, self._config.timeout, self._config.retries, self)
+        if lent is None:
+            return False
+        visit.session = lent
+        session.leave()
+        return True
+
+    def ended(self, session: Session | UploadSession | Lent, failure: str) -> None:
         """A session is over."""
         visit = self._visits.at(session.client)
         if visit is not None and visit.session is session:

@@ -35,6 +35,13 @@ class Owner(Protocol):
     def ended(self, session: Session, failure: str) -> None:
         """It is over; C{failure} is empty when the client has the whole file."""
 
+    def answered(self, session: Session) -> bool:
+        """
+        The client has shown that it is there.
+
+        @return: whether the transfer goes on elsewhere; the session has been left then.
+        """
+
 
 class Session:
     """
@@ -101,6 +108,17 @@ class Session:
         return sent if self.content.size is None else min(sent, self.content.size)
 
     @property
+    def agreement(self) -> Agreement:
+        """What was agreed upon."""
+        return self._agreement
+
+    @property
+    def descriptors(self) -> tuple[int, int] | None:
+        """Its own socket and its file, both of them plain descriptors; None where there is no such thing."""
+        file = self.content.body.fileno()
+        return None if self._socket is None or file is None else (self._socket.fileno(), file)
+
+    @property
     def shares(self) -> bool:
         """Whether it has no socket of its own."""
         return self._socket is None
@@ -134,8 +152,10 @@ class Session:
 
     def receive(self, datagram: bytes, now: float) -> None:
         """A datagram from the client."""
-        before = self.transfer.acked
+        before, asked = self.transfer.acked, self.transfer.state is State.ASKED
         self.transfer.receive(datagram, now)
+        if asked and self.transfer.state is State.SENDING and self._owner.answered(self):
+            return
         if self.transfer.acked > before:
             self.content.body.discard(self.transfer.acked * self._agreement.blksize)
         self.pump(now)
@@ -177,8 +197,12 @@ class Session:
 
     def close(self, failure: str) -> None:
         """It is over, in whatever way; idempotent."""
-        if not self._open:
-            return
+        if self._open:
+            self.leave()
+            self._owner.ended(self, failure)
+
+    def leave(self) -> None:
+        """Close what it has, and tell nobody: another process has descriptors of its own, and goes on with them."""
         self._open = False
         self._expected = None
         self._blocks.close()
@@ -186,7 +210,6 @@ class Session:
         if sock is not None:
             self._hub.remove(sock.fileno())
             sock.close()
-        self._owner.ended(self, failure)
 
     def _send_run(self, now: float) -> bool:
         """Send what is due and lies in one run; @return: whether there may be more."""

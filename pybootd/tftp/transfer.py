@@ -128,6 +128,25 @@ class Transfer:
         self._timed = False
         self._repeated = False
 
+    def go_on(self, acked: int, rtt: float, resent: int) -> None:
+        """
+        Take over where another process stopped: the client has ACKed this block, and no other is out.
+
+        @param rtt: seconds of a round trip; 0: not measured yet.
+        """
+        self.state = State.SENDING
+        self.acked = self._top = acked
+        self.resent = resent
+        self._again()
+        if rtt > 0:
+            self._measure(rtt)
+            self._rto = self._base
+
+    @property
+    def rtt(self) -> float:
+        """Seconds of a round trip; 0: not measured yet."""
+        return self._srtt
+
     @property
     def due(self) -> tuple[int, int]:
         """What to send now: the first block's number, and how many in a row (0: nothing)."""

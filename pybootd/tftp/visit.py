@@ -32,6 +32,7 @@ from pybootd.tftp.transfer import State
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from pybootd.tftp.lent import Lent
     from pybootd.tftp.session import Session
     from pybootd.tftp.upload import UploadSession
 
@@ -64,7 +65,7 @@ class Visit:
     _bus: Bus
     _time: Callable[[], float]
     wanted: Deferred[Content] | None = None
-    session: Session | UploadSession | None = None
+    session: Session | UploadSession | Lent | None = None
     _number: int = 0
     _told_at: float = 0.0
     _told: int = 0

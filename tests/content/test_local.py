@@ -231,6 +231,26 @@ class SharingTests(LocalCase):
         self.assertEqual(self.files._shared, {})
 
 
+class AdoptionTests(LocalCase):
+    """Files that another process opened."""
+
+    def test_adopt(self) -> None:
+        """Descriptors of one file become one; that of another, or of the changed one, stays its own."""
+        path = self.tree.write("file", b"content")
+        files = LocalFiles()
+        before = open_descriptors()
+        one, two = (files.adopt(os.open(path, os.O_RDONLY)) for _ in range(2))
+        self.assertEqual(one.body.fileno(), two.body.fileno())
+        self.assertEqual((two.size, two.body.read(0, 100)), (7, b"content"))
+        path.write_bytes(b"longer content")
+        three = files.adopt(os.open(path, os.O_RDONLY))
+        self.assertNotEqual(one.body.fileno(), three.body.fileno())
+        self.assertEqual(open_descriptors(), before + 2)
+        for content in (one, two, three):
+            content.body.close()
+        self.assertEqual(open_descriptors(), before)
+
+
 class KeptOpenTests(LocalCase):
     """A file stays open for a moment after its last reader."""
 

@@ -96,6 +96,51 @@ class PumpTests(PumpCase):
         verifyObject(IPullProducer, pump)
         verifyObject(IWriteDescriptor, pump)
 
+    def lend(self, pump: Pump, connection: int, file: int, begin: int, end: int) -> PumpTests | None:
+        """Another process: this test."""
+        self.lent = (os.fstat(connection).st_ino, file, begin, end)
+        return self if self.takes else None
+
+    def drop(self) -> None:
+        self.dropped += 1
+
+    takes, dropped = True, 0
+
+    def test_elsewhere(self) -> None:
+        """Another process may send in its place, once the header is out; what it tells is told on."""
+        pump = self.pump(5, 1000, lender=self)
+        self.transport.flush()
+        self.take()
+        self.assertEqual(self.received, b"header")
+        self.assertEqual(self.lent, (os.fstat(self.transport.ours.fileno()).st_ino, self.file, 5, 1000))
+        self.assertEqual(self.reactor.writers, [])
+        pump.progressed(300, 0)
+        pump.progressed(995, 0)
+        pump.ended("")
+        self.assertEqual((self.progress, self.done, self.dropped), (995, [None], 0))
+        self.assertIs(self.transport.producer, self.channel)
+
+    def test_elsewhere_and_gone(self) -> None:
+        """A client that goes away is gone for the other process too; what goes wrong there goes wrong."""
+        self.pump(lender=self)
+        self.transport.flush()
+        self.transport.lose()
+        self.assertEqual((self.done, self.dropped), ([GONE], 1))
+
+    def test_failed_elsewhere(self) -> None:
+        """What goes wrong in the other process is told."""
+        pump = self.pump(lender=self)
+        self.transport.flush()
+        pump.ended("the worker process that sent it died")
+        self.assertEqual((self.done, self.dropped), (["the worker process that sent it died"], 0))
+
+    def test_nobody_else(self) -> None:
+        """Where no other process takes it, it is sent here."""
+        self.takes = False
+        self.pump(lender=self)
+        self.run_all()
+        self.assertTrue(self.received == b"header" + DATA)
+
     def test_all(self) -> None:
         """The header goes first, then every byte; the channel has its transport again."""
         self.pump()

@@ -19,8 +19,10 @@ from pybootd.errors import Forbidden, NotFound, SourceFailed
 from pybootd.events import Bus, record
 from pybootd.machine import Firmware, Machine, Machines
 from pybootd.tftp import packet
+from pybootd.tftp.lent import Lent
 from pybootd.tftp.pace import PAUSE
 from pybootd.tftp.protocol import SWEEP, Tftp
+from pybootd.tftp.session import Session
 from tests.support.tftp import FakeSocket, SlowBody
 
 CLIENT = ("10.0.0.9", 2070)
@@ -126,6 +128,74 @@ class TftpTests(SynchronousTestCase):
         self.assertEqual(self.ask(), [packet.data(1, bytes(256))])
         answer = self.ask(client=("10.0.0.9", 7), blksize=1468, windowsize=64)
         self.assertEqual(answer, [b"\0\6blksize\x001024\0windowsize\x008\0"])
+
+    def lend(self, session: Session, mtu: int, timeout: float, retries: int, owner: Tftp) -> Lent | None:
+        """Another process: this test."""
+        self.assertEqual((mtu, timeout, retries), (1500, 2.0, 5))
+        self.lent = Lent(session.client, session.arrived, session.transfer.resent, owner)
+        self.lent.carrier = self
+        return self.lent
+
+    def drop(self) -> None:
+        self.orders.append("drop")
+
+    def look(self) -> None:
+        self.orders.append("look")
+
+    def lent_out(self) -> None:
+        """A transfer whose client has answered, and which goes on elsewhere."""
+        self.server.lender = self
+        self.orders: list[str] = []
+        self.ask()
+        self.assertEqual(self.hear(packet.ack(1)), [])
+
+    def test_lent(self) -> None:
+        """A transfer that goes on elsewhere is told of as any other is, and holds its place under the ceilings."""
+        self.lent_out()
+        self.lent.progressed(1024, 0)
+        self.clock.advance(1)
+        self.lent.progressed(2000, 3)
+        self.lent.ended("")
+        self.assertEqual(self.told(), ["FileAsked", "TransferBegun", "TransferProgress", "TransferEnded"])
+        ended = self.events[-1]
+        self.assertEqual((ended.sent, ended.retransmitted), (2000, 3))
+        self.serve(LimitsConfig(transfers_per_client=1))
+        self.lent_out()
+        self.assertEqual(self.ask(client=("10.0.0.9", 7))[0][1], packet.ERROR)
+        self.lent.ended("the worker process that sent it died")
+        self.assertEqual(self.told()[-1], "TransferFailed")
+        self.assertEqual(self.ask(client=("10.0.0.9", 7))[0][1], packet.DATA)
+
+    def test_kept(self) -> None:
+        """A transfer that nobody takes goes on here."""
+        self.server.lender = self
+        self.patch(self, "lend", lambda *what: None)
+        self.ask()
+        self.assertEqual(self.hear(packet.ack(1)), [packet.data(2, bytes(512))])
+
+    def test_lent_and_asked_anew(self) -> None:
+        """Who asks anew from the same port is answered when it is known how the other transfer stands."""
+        self.lent_out()
+        self.assertEqual(self.ask("tiny"), [])
+        self.assertEqual(self.orders, ["look"])
+        self.lent.ended("")
+        self.assertEqual(self.socket.take(), [packet.data(1, b"x")])
+        self.assertEqual(self.told()[-3:], ["TransferEnded", "FileAsked", "TransferBegun"])
+
+    def test_lent_and_given_up(self) -> None:
+        """Where it is under way still, the client has given it up, and the other process is told."""
+        self.lent_out()
+        self.ask("tiny")
+        self.lent.looked()
+        self.assertEqual(self.orders, ["look", "drop"])
+        self.assertEqual(self.socket.take(), [packet.data(1, b"x")])
+        self.assertEqual(self.told()[-3:], ["TransferFailed", "FileAsked", "TransferBegun"])
+
+    def test_lent_and_stopped(self) -> None:
+        """The server's end is that of transfers elsewhere too."""
+        self.lent_out()
+        self.server.stop()
+        self.assertEqual((self.orders, self.events[-1].reason), (["drop"], "the server stops"))
 
     def test_another_configuration(self) -> None:
         """Other settings hold from the next request on; a transfer under way ends as it began."""

@@ -29,9 +29,17 @@ class SessionTests(SynchronousTestCase):
         self.socket = FakeSocket()
         self.hub = FakeHub(lambda: self.now)
         self.ends: list[str] = []
+        self.answers = 0
+        self.elsewhere = False
 
     def ended(self, session: Session, failure: str) -> None:
         self.ends.append(failure)
+
+    def answered(self, session: Session) -> bool:
+        self.answers += 1
+        if self.elsewhere:
+            session.leave()
+        return self.elsewhere
 
     def start(self, content: Content | bytes, own: bool = True, **asked: int) -> None:
         if isinstance(content, bytes):
@@ -84,6 +92,27 @@ class SessionTests(SynchronousTestCase):
         content = os.urandom(8 * 70_000 + 5)
         self.start(self.file(content), blksize=8)
         self.assertTrue(self.fetch() == content)
+
+    def test_answered(self) -> None:
+        """The client's first ACK, and no other, asks whether the transfer goes on elsewhere."""
+        self.start(b"x" * 5000)
+        self.hear(packet.ack(1))
+        self.hear(packet.ack(2))
+        self.assertEqual((self.answers, self.ends), (1, []))
+        self.start(b"x")
+        self.hear(packet.ack(1))
+        self.assertEqual((self.answers, self.ends), (1, [""]))
+
+    def test_elsewhere(self) -> None:
+        """A transfer that goes on elsewhere sends nothing more, holds nothing, and its end is not told."""
+        self.elsewhere = True
+        self.start(self.file(b"x" * 5000), blksize=1000)
+        self.assertEqual(self.session.descriptors, (99, self.session.content.body.fileno()))
+        self.assertEqual(self.hear(packet.ack(0)), [packet.oack([("blksize", 1000)])])
+        self.assertTrue(self.socket.closed)
+        self.assertEqual((self.hub.members, self.ends), ({}, []))
+        self.session.close("again")
+        self.assertEqual(self.ends, [])
 
     def test_windows(self) -> None:
         """So they do by windows, straddling runs or not."""

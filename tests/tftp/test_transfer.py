@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.tftp import packet
 from pybootd.tftp.options import Agreement, Ceilings, negotiate
-from pybootd.tftp.transfer import NEVER, State, Transfer
+from pybootd.tftp.transfer import FIRST_TIMEOUT, NEVER, State, Transfer
 from tests.support.tftp import Link, fetch
 
 PLAIN = Agreement()
@@ -133,6 +133,27 @@ class LockstepTests(TransferCase):
         self.transfer.last = 2
         self.assertEqual(self.ack(2), [])
         self.assertIs(self.transfer.state, State.DONE)
+
+
+class GoOnTests(TransferCase):
+    def test_go_on(self) -> None:
+        """A transfer that began elsewhere goes on behind what the client has, with what was measured."""
+        self.start(last=100, agreement=SIZED)
+        self.transfer.go_on(70, 0.01, 3)
+        self.assertEqual((self.transfer.state, self.transfer.rtt), (State.SENDING, 0.01))
+        self.assertEqual(self.sent(), [71])
+        self.assertEqual(self.ack(71), [72])
+        before = self.now
+        self.assertEqual(self.wait(), [72])
+        self.assertAlmostEqual(self.now - before, 0.04, places=2)
+        self.assertEqual(self.transfer.resent, 4)
+
+    def test_unmeasured(self) -> None:
+        """Where nothing was measured, the first timeout is that of any transfer."""
+        self.start(last=100)
+        self.transfer.go_on(1, 0, 0)
+        self.assertEqual(self.sent(), [2])
+        self.assertEqual(self.transfer.deadline, self.now + FIRST_TIMEOUT)
 
 
 class ErrorTests(TransferCase):
