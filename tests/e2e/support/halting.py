@@ -1,8 +1,8 @@
 """
 A client that fetches a file, halts in the middle until it is sent a line, and then says what arrived.
 
-C{python -m tests.e2e.support.halting tftp|http SERVER NAME}: prints C{halts}, and at the end C{SHA-256 BYTES}, or why
-there is no end.
+C{python -m tests.e2e.support.halting tftp|http SERVER NAME [BYTES]}: prints C{halts} when so many bytes are there, or
+the first ones, and at the end C{SHA-256 BYTES}, or why there is no end.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ def http(server: str, name: str) -> Iterator[bytes]:
         yield data
 
 
-def main(protocol: str, server: str, name: str) -> None:
+def main(protocol: str, server: str, name: str, at: str = "0") -> None:
     """Fetch, halt, go on."""
-    digest, size = hashlib.sha256(), 0
+    digest, size, halted = hashlib.sha256(), 0, False
     try:
         for piece in {"tftp": tftp, "http": http}[protocol](server, name):
-            if not size:
+            if not halted and size >= int(at):
+                halted = True
                 print("halts", flush=True)
                 sys.stdin.readline()
             digest.update(piece)
