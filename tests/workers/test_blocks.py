@@ -52,7 +52,7 @@ class BlockSenderTests(SynchronousTestCase):
 
     def say(self, client: socket.socket, datagram: bytes) -> None:
         client.sendto(datagram, self.address)
-        self.sender.look()
+        self.reactor.turn()
 
     def test_whole(self) -> None:
         """The rest of the file arrives, and its end is told with what arrived in all."""

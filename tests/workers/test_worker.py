@@ -72,6 +72,8 @@ class WorkerTests(SynchronousTestCase):
             self.assertTrue(self.channel.hand(order, (sock.fileno(), file.fileno())))
         self.reactor.turn()
         self.assertEqual(client.recv(1500), packet.data(2, b"y" * 188))
+        (transfers,) = (one for one in self.reactor.readers if one.logPrefix() == "TFTP transfer")
+        self.patch(self.worker._blocks._hub, "look", transfers.doRead)
         client.sendto(packet.ack(2), address)
         self.assertEqual(self.send(Look(9)), [Ended(9, 700, ""), Looked(9)])
 
