@@ -117,15 +117,22 @@ class Resolver:
         @raise Forbidden: (or as a Failure) it is not for this machine.
         @raise SourceFailed: (or as a Failure) it cannot be had now.
         """
-        if machine is not None and machine.refusal is not None:
-            raise Forbidden(machine.refusal.reason, machine.refusal.setting)
-        text = normalise(name)
-        place = self._place(text, machine, _unnoted)
+        text, place = self._served(name, machine)
         if isinstance(place, Local):
             return self._files.open(place.root, place.name, self._ignore_case)
         if isinstance(place, Remote):
             return self._source(place.url).open(place.url)
         return place.render(text, machine)
+
+    def url_of(self, name: bytes | str, machine: Machine | None) -> str | None:
+        """
+        The URL that C{name} means for this machine; nothing is fetched.
+
+        @return: None where it is no remote file.
+        @raise ContentError: as L{resolve}.
+        """
+        _, place = self._served(name, machine)
+        return place.url if isinstance(place, Remote) else None
 
     def explain(self, name: bytes | str, machine: Machine | None) -> Sequence[Step]:
         """What L{resolve} would do, rule by rule; nothing is fetched."""
@@ -150,6 +157,13 @@ class Resolver:
         except ContentError as error:
             note("answer", str(error), "")
         return steps
+
+    def _served(self, name: bytes | str, machine: Machine | None) -> tuple[str, Local | Remote | Template]:
+        """The name in its plain form, and what it means for a machine that is let in."""
+        if machine is not None and machine.refusal is not None:
+            raise Forbidden(machine.refusal.reason, machine.refusal.setting)
+        text = normalise(name)
+        return text, self._place(text, machine, _unnoted)
 
     def _place(self, name: str, machine: Machine | None, note: Note) -> Local | Remote | Template:
         template = None if self._templates is None else self._templates.find(name)

@@ -1,7 +1,8 @@
 """
 How long a boot file is, for DHCP option 13 (RFC 2132 3.15), which cannot wait for the answer.
 
-A local file is looked at; a remote one is asked for, and its length is told from the next request on.
+A local file is looked at; a remote one is asked for, once for all machines that it is meant for, and its length is told
+from the next request on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import succeed
 from twisted.python.failure import Failure
 
 from pybootd.content.content import Content
@@ -24,9 +25,6 @@ KNOWN = 256
 ASKING = 8
 """Remote files asked for at once, at most."""
 
-Key = tuple[str, str]
-"""A name, and the machine that asks for it: filters may send each to another file."""
-
 
 class Sizes:
     """Answers at once, or not at all."""
@@ -35,39 +33,46 @@ class Sizes:
         """@param time: seconds, of any clock that does not step back."""
         self._resolver = resolver
         self._time = time
-        self._known: OrderedDict[Key, tuple[float, int | None]] = OrderedDict()
-        self._asking: set[Key] = set()
+        self._known: OrderedDict[str, tuple[float, int | None]] = OrderedDict()
+        self._asking: set[str] = set()
 
     def size_of(self, name: str, machine: Machine) -> int | None:
         """@return: bytes; None where that is not known, or not yet."""
-        key = (name, machine.mac)
-        when, size = self._known.get(key, (-KEPT, None))
-        if self._time() - when < KEPT:
-            return size
-        if key in self._asking or len(self._asking) >= ASKING:
-            return None
         try:
-            found = self._resolver.resolve(name, machine)
+            url = self._resolver.url_of(name, machine)
+            if url is None:
+                return self._look(name, machine)
+            when, size = self._known.get(url, (-KEPT, None))
+            if self._time() - when < KEPT:
+                return size
+            if url not in self._asking and len(self._asking) < ASKING:
+                self._ask(url, name, machine)
         except ContentError:
-            return None
+            pass
+        return None
+
+    def _look(self, name: str, machine: Machine) -> int | None:
+        found = self._resolver.resolve(name, machine)
         if isinstance(found, Content):
             found.body.close()
             return found.size
-        self._ask(key, found)
+        found.addCallbacks(lambda content: content.body.close(), lambda _: None)
         return None
 
-    def _ask(self, key: Key, found: Deferred[Content]) -> None:
-        self._asking.add(key)
+    def _ask(self, url: str, name: str, machine: Machine) -> None:
+        found = self._resolver.resolve(name, machine)
+        self._asking.add(url)
 
         def learn(content: Content) -> int | None:
             content.body.close()
             return content.size
 
         def keep(size: int | None | Failure) -> None:
-            self._asking.discard(key)
-            self._known[key] = (self._time(), None if isinstance(size, Failure) else size)
-            self._known.move_to_end(key)
+            self._asking.discard(url)
+            self._known[url] = (self._time(), None if isinstance(size, Failure) else size)
+            self._known.move_to_end(url)
             if len(self._known) > KNOWN:
                 self._known.popitem(last=False)
 
-        found.addCallback(learn).addBoth(keep)
+        asked = succeed(found) if isinstance(found, Content) else found
+        asked.addCallback(learn).addBoth(keep)

@@ -57,6 +57,7 @@ class Channel(HTTPChannel):
             self.address: IPv4Address | None = IPv4Address(self.host.removeprefix("::ffff:"))
         except ValueError:
             self.address = None
+        self._local = self.transport.getHost()
         self.secure = self.isSecure()
         self.clear = not self.secure
         self._socket: Any = None if self.secure else self.transport.getHandle()
@@ -70,6 +71,10 @@ class Channel(HTTPChannel):
         self.MAX_LENGTH = max(self.MAX_LENGTH, self.totalHeadersSize)
         self.site.opened(self)
         super().connectionMade()
+
+    def getHost(self) -> Any:
+        """Our end; each request asks for it, and it stays what it is."""
+        return self._local
 
     @property
     def machine(self) -> Machine | None:

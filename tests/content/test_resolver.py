@@ -48,6 +48,7 @@ class RefusalTests(SynchronousTestCase):
         for name in ("pxelinux.0", "gone"):
             error = self.assertRaises(Forbidden, resolver.resolve, name, machine)
             self.assertEqual((str(error), error.setting), ("[mac] blocks it", "x.ini:3"))
+            self.assertRaises(Forbidden, resolver.url_of, name, machine)
 
 
 class ResolverCase(SynchronousTestCase):
@@ -205,6 +206,12 @@ class FilterTests(ResolverCase):
         for name in ("braces", "empty", "missing", "cfg"):
             with self.assertRaises(NotFound, msg=name):
                 self.get(self.resolver(("x", f"[{name}]")), b"x")
+
+    def test_url_of(self) -> None:
+        """What is remote has an URL, before it is fetched; what is here has none."""
+        resolver = self.resolver(("far", "http://mirror/{hostname}"))
+        self.assertEqual(resolver.url_of("far", MACHINE), "http://mirror/node7")
+        self.assertIsNone(resolver.url_of("pxelinux.0", MACHINE))
 
     def test_indirect_url(self) -> None:
         """It may be an URL."""

@@ -24,6 +24,11 @@ class Files:
         self.waiting: list[Deferred[Content]] = []
         self.remote = False
 
+    def url_of(self, name: str, machine: Machine) -> str | None:
+        if not self.remote:
+            return None
+        return f"http://mirror/{machine.mac}" if name == "own" else f"http://mirror/{name}"
+
     def resolve(self, name: str, machine: Machine) -> Any:
         self.asked.append((name, machine.mac))
         if name == "gone":
@@ -56,10 +61,18 @@ class SizesTests(SynchronousTestCase):
         self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [None, None])
         self.files.waiting[0].callback(from_bytes("a", b"123"))
         self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [3, 3])
-        self.assertIsNone(self.sizes.size_of("a", OTHER))
-        self.assertEqual(len(self.files.asked), 2)
         self.clock.advance(KEPT)
         self.assertIsNone(self.sizes.size_of("a", ONE))
+
+    def test_machines(self) -> None:
+        """Machines that are meant the same file cause one question, however many; another file is another matter."""
+        self.files.remote = True
+        self.assertEqual([self.sizes.size_of("a", machine) for machine in (ONE, OTHER)], [None, None])
+        self.files.waiting[0].callback(from_bytes("a", b"123"))
+        self.assertEqual([self.sizes.size_of("a", machine) for machine in (ONE, OTHER)], [3, 3])
+        self.assertEqual(len(self.files.asked), 1)
+        self.assertEqual([self.sizes.size_of("own", machine) for machine in (ONE, OTHER)], [None, None])
+        self.assertEqual(len(self.files.waiting), 3)
 
     def test_remote_fails(self) -> None:
         """A remote that fails is left alone for a while."""
