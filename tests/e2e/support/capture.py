@@ -27,6 +27,9 @@ PACKET = struct.Struct("=IIIHHHH")  # struct tpacket_auxdata
 SETTLE = 0.3
 """Seconds for the last frames to arrive."""
 
+JUDGING = 600
+"""Seconds for tshark, which reads every packet of an installer that came over this cable."""
+
 JUDGED = "(dhcp || tftp || udp || arp || icmp || icmpv6) && !http"
 COMPLAINT = "_ws.malformed || _ws.short || (_ws.expert.severity >= 0x600000 && tftp.opcode != 5)"
 """
@@ -97,7 +100,9 @@ class Recorder:
             "ip.src",
         )
         words = [word for field in fields for word in ("-e", field)]
-        table = run("tshark", "-r", self.stop(), "-Y", "dhcp", "-T", "fields", "-E", "occurrence=f", *words).stdout
+        table = run(
+            "tshark", "-r", self.stop(), "-Y", "dhcp", "-T", "fields", "-E", "occurrence=f", *words, timeout=JUDGING
+        ).stdout
         rows = (line.split("\t") for line in table.splitlines())
         return [Reply(KINDS[int(kind or 0)], *rest) for kind, *rest in rows]
 
@@ -111,7 +116,8 @@ class Recorder:
         columns = ("frame.number", "_ws.col.Protocol", "_ws.col.Info", "_ws.expert.message")
         words = [word for column in columns for word in ("-e", column)]
         judged = f"ip.src == {source} && ({JUDGED}) && ({COMPLAINT})"
-        return run("tshark", "-r", self.stop(), *CHECKED, "-Y", judged, "-T", "fields", *words).stdout.splitlines()
+        judge = ("tshark", "-r", self.stop(), *CHECKED, "-Y", judged, "-T", "fields", *words)
+        return run(*judge, timeout=JUDGING).stdout.splitlines()
 
     def _record(self) -> None:
         with self.file.open("wb") as file:
