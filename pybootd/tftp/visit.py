@@ -153,20 +153,20 @@ class Visits:
     def make_room(self, address: str, known: bool = True) -> bool:
         """
         Whether one more of this address is possible, if need be in place of the oldest whose client never
-        answered: invented clients must not keep out real ones.
+        answered: invented clients must not keep out real ones, nor take the place of a known one that has
+        only just asked.
 
         @param known: it is a machine that was given this address here; the last quarter is for those.
         """
         if self._clients.get(address, 0) >= self.most_per_client:
-            return self._evict(address)
-        most = self.most if known else self.most - self.most // 4
-        return len(self._visits) < most or self._evict()
+            return self._evict(lambda visit: visit.client[0] == address)
+        if len(self._visits) < (self.most if known else self.most - self.most // 4):
+            return True
+        return self._evict(lambda visit: visit.machine is None) or (known and self._evict(lambda visit: True))
 
-    def _evict(self, address: str | None = None) -> bool:
-        silent = next(
-            (visit for visit in self._visits.values() if not visit.answered and address in (None, visit.client[0])),
-            None,
-        )
+    def _evict(self, which: Callable[[Visit], bool]) -> bool:
+        """The oldest of these whose client never answered goes, if there is one."""
+        silent = next((visit for visit in self._visits.values() if not visit.answered and which(visit)), None)
         if silent is None:
             return False
         silent.close("the client never answered, and others wait")

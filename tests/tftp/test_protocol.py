@@ -338,6 +338,15 @@ class TftpTests(SynchronousTestCase):
             self.assertEqual(len(self.ask()), 1)
             self.assertEqual(self.hear(packet.ack(1)), [packet.data(2, bytes(512))])
 
+    def test_silent_strangers(self) -> None:
+        """Nor does it take the place of a machine that got its address here, and has not answered yet."""
+        self.serve(LimitsConfig(transfers=8))
+        self.machines.settle(self.machines.see("52:54:00:12:34:56", 0), IPv4Address(CLIENT[0]))
+        self.assertEqual(len(self.ask()), 1)
+        for number in range(40):
+            self.assertEqual(len(self.ask(client=("10.0.0.66", number + 1))), 1)
+        self.assertEqual(self.hear(packet.ack(1)), [packet.data(2, bytes(512))])
+
     def test_busy(self) -> None:
         """Where all are at work, one more is told to try again."""
         self.serve(LimitsConfig(transfers=2))

@@ -68,24 +68,44 @@ def _said(sock: socket.socket, data: bytes, mac: bytes, kind: int) -> Packet:
     raise AssertionError(f"no answer of type {kind}")
 
 
+class Unanswered(AssertionError):
+    """Nothing came, however often it was asked for."""
+
+
 def _tftp(sock: socket.socket, mac: bytes, addresses: dict[bytes, int]) -> None:
-    """A file of zeros by blocks of 1400, of which the last ends it."""
-    size = 0
-    with socket.socket(type=socket.SOCK_DGRAM) as own:
-        own.settimeout(PATIENCE)
-        answer, source = _reply(own, b"\0\1%s\0octet\0blksize\0001400\0" % FILE.encode(), (SERVER, 69))
-        assert answer[:2] == b"\0\6", answer[:60]
-        block, data = 0, b"x" * 1400
-        while len(data) == 1400:
-            while True:
-                answer, source = _reply(own, b"\0\4" + pack("!H", block), source)
-                assert answer[:2] in (b"\0\3", b"\0\6"), answer[:60]
-                if answer[2:4] == pack("!H", block + 1) and answer[:2] == b"\0\3":
-                    break
-            block, data = block + 1, answer[4:]
-            size += len(data)
-        own.sendto(b"\0\4" + pack("!H", block), source)
-    assert size == hostile.LARGE, size
+    """
+    A file of zeros by blocks of 1400, of which the last ends it.
+
+    To the server this is a stranger: as long as it has not answered, it may have to give way, and begins anew.
+    """
+    for attempt in range(TRIES):
+        with socket.socket(type=socket.SOCK_DGRAM) as own:
+            own.settimeout(PATIENCE)
+            try:
+                answer, source = _reply(own, b"\0\1%s\0octet\0blksize\0001400\0" % FILE.encode(), (SERVER, 69))
+                assert answer[:2] == b"\0\6", answer[:60]
+                data, source = _block(own, 1, source)
+            except Unanswered:
+                if attempt == TRIES - 1:
+                    raise
+                continue
+            block, size = 1, len(data)
+            while len(data) == 1400:
+                block += 1
+                data, source = _block(own, block, source)
+                size += len(data)
+            own.sendto(b"\0\4" + pack("!H", block), source)
+        assert size == hostile.LARGE, size
+        return
+
+
+def _block(own: socket.socket, block: int, source: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
+    """The bytes of a block, which comes for the ACK of the one before, and where it came from."""
+    while True:
+        answer, source = _reply(own, b"\0\4" + pack("!H", block - 1), source)
+        assert answer[:2] in (b"\0\3", b"\0\6"), (block, answer[:60])
+        if answer[:4] == b"\0\3" + pack("!H", block):
+            return answer[4:], source
 
 
 def _reply(own: socket.socket, data: bytes, to: tuple[str, int]) -> tuple[bytes, tuple[str, int]]:
@@ -95,7 +115,7 @@ def _reply(own: socket.socket, data: bytes, to: tuple[str, int]) -> tuple[bytes,
             return own.recvfrom(65536)
         except TimeoutError:
             continue
-    raise AssertionError("no answer by TFTP")
+    raise Unanswered(f"no answer by TFTP to {data[:4]!r}")
 
 
 def _http(sock: socket.socket, mac: bytes, addresses: dict[bytes, int]) -> None:
