@@ -6,6 +6,7 @@ Exit status: 0 fine; 1 the configuration or the host is wrong; 2 wrong usage.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,7 +15,6 @@ from typing import Any, NoReturn
 from attrs import frozen
 from twisted.python import usage
 
-from pybootd import __version__
 from pybootd.errors import PybootdError
 from pybootd.flags import ServiceOptions
 
@@ -66,28 +66,23 @@ class Options(ServiceOptions):
     longdesc = "Without a command: serve in the foreground, until Ctrl-C."
     subCommands = [[one.name, None, one.options, one.does] for one in COMMANDS.values()]
 
-    def opt_version(self) -> None:
-        """Print the version and exit."""
-        print(f"pybootd {__version__}")
-        raise SystemExit(0)
-
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; never returns."""
     options = Options()
     try:
         options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
-    except usage.UsageError as error:
-        print(f"pybootd: {error}; see pybootd --help", file=sys.stderr)
-        raise SystemExit(USAGE) from None
-    try:
         if options.subCommand:
             raise SystemExit(COMMANDS[options.subCommand].run(options.subOptions))
         raise SystemExit(serve(options))
+    except usage.UsageError as error:
+        print(f"pybootd: {error}; see pybootd --help", file=sys.stderr)
+        raise SystemExit(USAGE) from None
     except PybootdError as error:
         print(error, file=sys.stderr)
         raise SystemExit(1) from None
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes what is left at its end
         raise SystemExit(0) from None
 
 

@@ -18,7 +18,7 @@ from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet
 from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Settings
-from pybootd.flags import Flags, ServiceOptions
+from pybootd.flags import CommandOptions, Flags
 from pybootd.here import settings_here
 from pybootd.loading import load
 from pybootd.offline import Access, answers, traced
@@ -27,12 +27,12 @@ from pybootd.words import address as address_word
 from pybootd.words import mac as mac_word
 
 
-class ExplainOptions(ServiceOptions):
+class ExplainOptions(CommandOptions):
     """C{pybootd explain}."""
 
     synopsis = "Usage: pybootd explain --mac MAC [options]"
     optParameters = [
-        *ServiceOptions.optParameters,
+        *CommandOptions.optParameters,
         ["mac", None, None, "The machine's hardware address."],
         ["arch", None, None, "Its architecture, as in [bootfile]: 7, 00007, x64-uefi..."],
         ["uuid", None, None, "Its UUID."],

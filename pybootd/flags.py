@@ -14,6 +14,8 @@ from pathlib import Path
 from attrs import frozen
 from twisted.python import usage
 
+from pybootd import __version__
+
 DEFAULT_CONFIG = "pybootd.ini"
 SEARCHED = (Path(DEFAULT_CONFIG), Path("pybootd/etc/pybootd.ini"), Path("/etc/pybootd.ini"))
 """Where the configuration is looked for when none is named; the first that exists is read."""
@@ -31,7 +33,30 @@ class Flags:
     debug: bool = False
 
 
-class ServiceOptions(usage.Options):
+class BaseOptions(usage.Options):
+    """What every command line of pybootd understands."""
+
+    def opt_h(self) -> None:
+        """Display this help and exit."""
+        self.opt_help()
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(f"pybootd {__version__}")
+        raise SystemExit(0)
+
+
+class CommandSynopsis:
+    """The help of a command of the console script begins with how that command is used, and nothing else."""
+
+    synopsis: str
+
+    def getSynopsis(self) -> str:
+        """The first line."""
+        return self.synopsis
+
+
+class ServiceOptions(BaseOptions):
     """C{-c -p -t -H -d -h}."""
 
     optParameters = [
@@ -44,10 +69,6 @@ class ServiceOptions(usage.Options):
         ["debug", "d", "Log everything, with tracebacks."],
     ]
     compData = usage.Completions(optActions={"config": usage.CompleteFiles("*.ini")})
-
-    def opt_h(self) -> None:
-        """Display this help and exit."""
-        self.opt_help()
 
     def postOptions(self) -> None:
         """@raise usage.UsageError: C{-p} and C{-t} exclude each other."""
@@ -70,8 +91,8 @@ class ServiceOptions(usage.Options):
         )
 
 
-class CommandOptions(ServiceOptions):
-    """A command that takes words beside its options: they may stand before, behind and between them."""
+class CommandOptions(CommandSynopsis, ServiceOptions):
+    """A command of the console script; words beside its options may stand before, behind and between them."""
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """@raise usage.UsageError: there is no such option, or its value is missing."""

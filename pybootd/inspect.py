@@ -18,7 +18,7 @@ from pybootd.check import Kind
 from pybootd.check import check as checked
 from pybootd.config import Config
 from pybootd.errors import EnvironmentProblem, StoreInUse
-from pybootd.flags import CommandOptions, Flags, ServiceOptions
+from pybootd.flags import CommandOptions, Flags
 from pybootd.interfaces import ILeaseRecords
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.loading import load
@@ -32,7 +32,7 @@ PATIENCE = 10.0
 """Seconds for the running server to take a lease back."""
 
 
-class CheckOptions(ServiceOptions):
+class CheckOptions(CommandOptions):
     """C{pybootd check}."""
 
     synopsis = "Usage: pybootd check [-c FILE] [-p] [-t] [-H]"

@@ -11,6 +11,7 @@ from pathlib import Path
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd import inspect
 from pybootd.cli import COMMANDS, main
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -48,3 +49,39 @@ class CommandsTests(SynchronousTestCase):
         for words in (["nonsense"], ["check", "--nonsense"], ["replay"]):
             self.assertEqual(self.assertRaises(SystemExit, main, words).code, 2, words)
         self.assertEqual(err.getvalue().count("see pybootd --help"), 3)
+
+    def test_words_that_mean_nothing(self) -> None:
+        """What only the command itself can judge is wrong usage as well, in one line."""
+
+        def judge(options: object, flags: object) -> int:
+            raise usage.UsageError("nonsense")
+
+        self.patch(inspect, "check", judge)
+        err = StringIO()
+        self.patch(sys, "stderr", err)
+        self.assertEqual(self.assertRaises(SystemExit, main, ["check"]).code, 2)
+        self.assertEqual(err.getvalue(), "pybootd: nonsense; see pybootd --help\n")
+
+    def test_help(self) -> None:
+        """The help of a command begins with how that one is used; the version is pybootd's."""
+        for name in COMMANDS:
+            out = StringIO()
+            self.patch(sys, "stdout", out)
+            self.assertEqual(self.assertRaises(SystemExit, main, [name, "--help"]).code, 0)
+            self.assertTrue(out.getvalue().startswith(f"Usage: pybootd {name}"), out.getvalue())
+            self.assertEqual(out.getvalue().count("Usage:"), 1)
+            self.assertNotIn("Twisted", out.getvalue())
+
+    def test_reader_gone(self) -> None:
+        """Whoever reads the output may stop reading."""
+        source = (
+            "import os, sys\n"
+            "reader, writer = os.pipe()\n"
+            "os.close(reader)\n"
+            "os.dup2(writer, 1)\n"
+            "from pybootd.cli import main\n"
+            "main(['--help'])\n"
+        )
+        for flags in ([], ["-u"]):
+            done = subprocess.run([sys.executable, *flags, "-c", source], capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), flags)

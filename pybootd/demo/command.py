@@ -22,7 +22,7 @@ from pybootd.demo import needs
 from pybootd.demo.kernel import Kernel, find
 from pybootd.demo.plan import Plan, prepare
 from pybootd.errors import EnvironmentProblem
-from pybootd.flags import Flags
+from pybootd.flags import BaseOptions, CommandSynopsis, Flags
 
 DASHBOARD = 8067
 """The port on this host's loopback; any other one if it is taken."""
@@ -33,7 +33,7 @@ ENDING = 20.0
 """Seconds that the stage may take to clear up; then it goes at once."""
 
 
-class DemoOptions(usage.Options):
+class DemoOptions(CommandSynopsis, BaseOptions):
     """C{pybootd demo}."""
 
     synopsis = "Usage: pybootd demo [--firmware bios|uefi] [--stay] [--system DIRECTORY]"
