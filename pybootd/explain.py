@@ -18,21 +18,21 @@ from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet
 from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Settings
-from pybootd.flags import CommandOptions, Flags
+from pybootd.flags import Flags
 from pybootd.here import settings_here
 from pybootd.loading import load
-from pybootd.offline import Access, answers, traced
+from pybootd.offline import Access, OfflineOptions, answers, traced
 from pybootd.orders import OrderBook, place_of
 from pybootd.words import address as address_word
 from pybootd.words import mac as mac_word
 
 
-class ExplainOptions(CommandOptions):
+class ExplainOptions(OfflineOptions):
     """C{pybootd explain}."""
 
     synopsis = "Usage: pybootd explain --mac MAC [options]"
     optParameters = [
-        *CommandOptions.optParameters,
+        *OfflineOptions.optParameters,
         ["mac", None, None, "The machine's hardware address."],
         ["arch", None, None, "Its architecture, as in [bootfile]: 7, 00007, x64-uefi..."],
         ["uuid", None, None, "Its UUID."],
@@ -50,7 +50,7 @@ class ExplainOptions(CommandOptions):
 def explain(options: ExplainOptions, flags: Flags) -> int:
     """Print the decision about a first request of this client, and its trace."""
     config = load(flags)
-    settings = settings_here(config)
+    settings = settings_here(config, options.host())
     request = _request(options, settings)
     facts = _facts(config, request)
     decision = decide(request, settings, facts)

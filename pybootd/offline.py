@@ -7,11 +7,13 @@ and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Interface
 from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
+from twisted.python import usage
 
 from pybootd.config import Config
 from pybootd.content.urls import shown
@@ -20,8 +22,36 @@ from pybootd.dhcp.dump import dump
 from pybootd.dhcp.facts import ALLOWED
 from pybootd.dhcp.packet import decode, encode
 from pybootd.dhcp.request import Request
+from pybootd.flags import CommandOptions
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
+from pybootd.net.interfaces import Interface
 from pybootd.registry import Context, provider
+
+PRETENDED = 1
+"""The index of the interface that C{--as} makes up."""
+
+
+class OfflineOptions(CommandOptions):
+    """A command that answers as this host would, or as another one."""
+
+    optParameters = [
+        *CommandOptions.optParameters,
+        ["as", None, None, "Answer as a server with this one address, e.g. 192.168.1.1/24, not as this host."],
+    ]
+
+    def postOptions(self) -> None:
+        """@raise usage.UsageError: C{--as} is no address with a network."""
+        super().postOptions()
+        try:
+            self["own"] = IPv4Interface(self["as"]) if self["as"] else None
+        except ValueError:
+            raise usage.UsageError(
+                f"--as {self['as']}: write an address and its network, e.g. 192.168.1.1/24"
+            ) from None
+
+    def host(self) -> Sequence[Interface] | None:
+        """The interfaces of the host to answer as; None: those of this one."""
+        return None if self["own"] is None else (Interface("--as", PRETENDED, bytes(6), (self["own"],)),)
 
 
 class Access:

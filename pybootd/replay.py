@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import ndiff
-from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -27,54 +26,42 @@ from pybootd.dhcp.policy import key_of
 from pybootd.dhcp.rehearsal import Answered, Rehearsal
 from pybootd.dhcp.request import Request
 from pybootd.errors import EnvironmentProblem, MalformedPacket
-from pybootd.flags import CommandOptions, Flags
+from pybootd.flags import Flags
 from pybootd.here import settings_here
 from pybootd.interfaces import Verdict
 from pybootd.loading import load
 from pybootd.machine import mac_text
-from pybootd.net.interfaces import Interface, interfaces
-from pybootd.offline import Access, answers, traced
+from pybootd.net.interfaces import Interface
+from pybootd.offline import Access, OfflineOptions, answers, traced
 from pybootd.pcap import DamagedCapture, Datagram, datagrams
 from pybootd.text import printable
 
 PORTS = (67, BOOT_SERVER_PORT)
 BROADCASTS = ("255.255.255.255", "0.0.0.0")
-PRETENDED = 1
-"""The index of the interface that C{--as} makes up."""
 
 
-class ReplayOptions(CommandOptions):
+class ReplayOptions(OfflineOptions):
     """C{pybootd replay}."""
 
     synopsis = "Usage: pybootd replay FILE.pcap [-c FILE] [--against OTHER.ini] [--as ADDRESS/BITS] [-v]"
     optParameters = [
-        *CommandOptions.optParameters,
+        *OfflineOptions.optParameters,
         ["against", None, None, "Another configuration: only what would be answered differently is shown."],
-        ["as", None, None, "Answer as a server with this one address, e.g. 192.168.1.1/24, not as this host."],
     ]
-    optFlags: list[Any] = [*CommandOptions.optFlags, ["trace", "v", "Every rule that was tried, and every packet."]]
+    optFlags: list[Any] = [*OfflineOptions.optFlags, ["trace", "v", "Every rule that was tried, and every packet."]]
 
     def parseArgs(self, *files: str) -> None:
         if len(files) != 1:
             raise usage.UsageError("write: pybootd replay FILE.pcap")
         self["file"] = Path(files[0])
 
-    def postOptions(self) -> None:
-        super().postOptions()
-        try:
-            self["own"] = IPv4Interface(self["as"]) if self["as"] else None
-        except ValueError:
-            raise usage.UsageError(
-                f"--as {self['as']}: write an address and its network, e.g. 192.168.1.1/24"
-            ) from None
-
 
 class Server:
     """One configuration, rehearsed."""
 
-    def __init__(self, config: Config, host: Sequence[Interface]) -> None:
+    def __init__(self, config: Config, host: Sequence[Interface] | None) -> None:
         """
-        @param host: the interfaces of the host that it would run on.
+        @param host: the interfaces of the host that it would run on; None: of this one.
         @raise EnvironmentProblem: it would not run there.
         """
         settings = settings_here(config, host)
@@ -113,7 +100,7 @@ class Answer:
 
 def replay(options: ReplayOptions, flags: Flags) -> int:
     """Print what would be answered; 1 where another configuration would answer differently."""
-    host = interfaces() if options["own"] is None else (Interface("--as", PRETENDED, bytes(6), (options["own"],)),)
+    host = options.host()
     named = [flags.config] + ([Path(options["against"])] if options["against"] else [])
     servers = [Server(load(evolve(flags, config=file)), host) for file in named]
     for server, file in zip(servers, named, strict=True):

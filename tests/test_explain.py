@@ -30,6 +30,14 @@ class ExplainTests(SynchronousTestCase):
         status = self.assertRaises(SystemExit, main, ["explain", "-c", str(file), *words]).code
         return int(status or 0), out.getvalue().replace(str(file), "x.ini").splitlines()
 
+    def test_as_another(self) -> None:
+        """As a server with another address: for a configuration that is meant for another host."""
+        status, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi", "--as", "10.0.0.7/16")
+        self.assertEqual(status, 0)
+        self.assertIn("siaddr: 10.0.0.7", lines)
+        self.assertEqual(self.explained("--mac", "52-54-00-00-00-01", "--as", "10.1.0.7/24")[0], 1)
+        self.assertEqual(self.explained("--mac", "52-54-00-00-00-01", "--as", "10.1.0.300/24")[0], 2)
+
     def test_served(self) -> None:
         """The rules with their lines, then the packet."""
         status, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi")
