@@ -32,6 +32,7 @@ SHARED = {
     "content.fetch": "the one way to fetch a URL, and to say that TLS is missing",
     "content.refusal": "a refusal that iPXE shows",
     "content.local": "where a cold disk is waited for",
+    "content.memory": "where no disk has to be waited for",
     "leases.lease": "a lease as a value",
     "leases.table": "who has which address",
     "leases.commit": "what makes a lease durable",

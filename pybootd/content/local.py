@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pybootd.content.content import Content
+from pybootd.content.memory import in_memory
 from pybootd.errors import NotFound, SourceFailed
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ IDLE = 64
 LOOK_AHEAD = 4
 """How many times as much as is wanted now a disk is told to read."""
 
+PIECE = 1 << 16
+"""Bytes of a file that a thread holds while it has the rest read."""
+
 _DIRECTORY = os.O_DIRECTORY | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
@@ -50,7 +54,7 @@ def is_cached(fd: int, offset: int, length: int) -> bool:
     Whether reading that part of a file would not have to wait for a disk.
 
     Judged by its first and last byte: who reads files from front to back has, or has not,
-    what is between.  True as well where the kernel cannot tell.
+    what is between.  Where the kernel cannot tell, only what is all memory is taken to be there.
     """
     if not _NOWAIT:
         return True
@@ -60,8 +64,8 @@ def is_cached(fd: int, offset: int, length: int) -> bool:
         os.preadv(fd, byte, offset + length - 1, _NOWAIT)
     except BlockingIOError:
         return False
-    except OSError:  # EOPNOTSUPP: a file system that does not know (tmpfs); else the read itself will tell
-        return True
+    except OSError:  # EOPNOTSUPP: a file system that does not know; else the read itself will tell
+        return in_memory(fd)
     return True
 
 
@@ -77,9 +81,8 @@ def load(in_thread: InThread, fd: int, offset: int, length: int) -> Deferred[Any
         try:
             if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(own, offset, LOOK_AHEAD * length, os.POSIX_FADV_WILLNEED)
-                os.pread(own, 1, offset + length - 1)
-            else:
-                os.pread(own, length, offset)
+            for at in range(offset, offset + length, PIECE):  # all of it: that was advice, of which a disk takes a part
+                os.pread(own, min(PIECE, offset + length - at), at)
         finally:
             os.close(own)
 
@@ -224,7 +227,7 @@ class _Shared:
 
 
 class FileBody:
-    """The bytes of one open file, for one reader; reads never wait for the disk where the kernel can tell."""
+    """The bytes of one open file, for one reader; what may have to wait for a disk is read in a thread."""
 
     def __init__(self, shared: _Shared, in_thread: InThread | None) -> None:
         self._shared: _Shared | None = shared
@@ -295,7 +298,9 @@ class FileBody:
         except OSError as error:
             if error.errno == errno.EAGAIN:
                 return None
-            self._nowait = 0  # EOPNOTSUPP: a file system that cannot tell (tmpfs) or is all memory
+            if not in_memory(self._fd):  # EOPNOTSUPP: a file system that cannot tell; a thread may wait for it
+                return None
+            self._nowait = 0
             return self._read_through(offset, length)
         return bytes(buffer) if count == length else None
 

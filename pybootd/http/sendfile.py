@@ -168,7 +168,9 @@ class Pump:
         try:
             for _ in range(ROUNDS):
                 length = min(CHUNK, self._end - self._offset)
-                if self._offset >= self._looked and self._in_thread is not None:
+                if self._offset < self._looked:
+                    length = min(length, self._looked - self._offset)  # what lies behind may have to be waited for
+                elif self._in_thread is not None:
                     self._looked = self._offset + length  # once: there are file systems that always say no
                     if not is_cached(self._file, self._offset, length):
                         self._load(self._in_thread, length)

@@ -15,6 +15,7 @@ from itertools import islice
 from struct import pack
 
 from pybootd.content.content import Body
+from pybootd.content.memory import in_memory
 from pybootd.errors import SourceFailed
 from pybootd.tftp.packet import DATA
 
@@ -266,7 +267,8 @@ class Blocks:
         except BlockingIOError:
             pass
         except OSError:
-            self._flags = 0  # a file system that cannot tell; a real failure is the body's to report
+            if in_memory(fd):  # a file system that cannot tell, and need not; a real failure is the body's to report
+                self._flags = 0
         data = self._body.read(offset, length)
         if data is None:
             return False

@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.content import local
 from pybootd.content.content import Content
-from pybootd.content.local import IDLE, KEPT, LocalFiles, is_cached, load
+from pybootd.content.local import IDLE, KEPT, PIECE, LocalFiles, is_cached, load
 from pybootd.errors import NotFound, SourceFailed
 from tests.support.tree import Tree, open_descriptors
 
@@ -371,17 +372,37 @@ class ColdTests(LocalCase):
                 body.read(0, 10)
 
     def test_cannot_tell(self) -> None:
-        """On a file system that knows no C{RWF_NOWAIT} bytes are read directly."""
-        self.tree.write("file", b"0123456789")
+        """Where the kernel knows no C{RWF_NOWAIT} bytes are read directly if all is memory, else in a thread."""
+        path = self.tree.write("file", b"0123456789")
         self.patch(os, "preadv", lambda *_: (_ for _ in ()).throw(OSError(errno.EOPNOTSUPP, "no")))
-        self.assertEqual(self.open("file").body.read(2, 4), b"2345")
+        fd = os.open(path, os.O_RDONLY)
+        self.addCleanup(os.close, fd)
+        for memory in (False, True):
+            self.patch(local, "in_memory", lambda _, memory=memory: memory)
+            self.assertEqual(is_cached(fd, 2, 4), memory)
+            body = self.open("file").body
+            ready: list[bool] = []
+            if not memory:
+                self.assertIsNone(body.read(2, 4))
+                body.wait(lambda ready=ready: ready.append(True))
+                self.run_jobs()
+                self.assertEqual(ready, [True])
+            self.assertEqual(body.read(2, 4), b"2345")
 
     def test_load(self) -> None:
-        """L{load} outlives the descriptor that it was given."""
-        path = self.tree.write("file", b"0123456789")
-        fd = os.open(path, os.O_RDONLY)
+        """L{load} outlives the descriptor that it was given, and reads all that it was told to."""
+        path = self.tree.write("file", bytes(3 * PIECE))
+        fd, real, read = os.open(path, os.O_RDONLY), os.pread, set[int]()
+
+        def pread(file: int, length: int, offset: int) -> bytes:
+            data = real(file, length, offset)
+            read.update(range(offset, offset + len(data)))
+            return data
+
         self.assertFalse(is_cached(fd, 0, 10))
-        loaded = load(self.in_thread, fd, 0, 10)
+        loaded = load(self.in_thread, fd, 100, 2 * PIECE)
         os.close(fd)
+        self.patch(os, "pread", pread)
         self.run_jobs()
         self.successResultOf(loaded)
+        self.assertEqual(read, set(range(100, 100 + 2 * PIECE)))

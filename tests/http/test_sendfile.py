@@ -237,6 +237,26 @@ class PumpTests(PumpCase):
             self.take()
         self.assertTrue(self.received == b"header" + DATA)
 
+    def test_cold_behind(self) -> None:
+        """Nothing is sent that was not looked for in memory, however little the client takes at a time."""
+        looked, sent = [0], []
+        real = os.sendfile
+
+        def is_cached(file: int, offset: int, length: int) -> bool:
+            looked[0] = offset + length
+            return True
+
+        def send(to: int, file: int, offset: int, length: int) -> int:
+            sent.append((offset + length, looked[0]))
+            return real(to, file, offset, min(length, 300_000))
+
+        self.patch(sendfile, "is_cached", is_cached)
+        with patch("os.sendfile", send):
+            self.pump(in_thread=Threads())
+            self.run_all()
+        self.assertEqual([end for end, known in sent if end > known], [])
+        self.assertTrue(self.received == b"header" + DATA)
+
     def test_cold_and_gone(self) -> None:
         """A client that does not wait for the disk leaves nothing behind."""
         threads = Threads()

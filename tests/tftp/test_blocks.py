@@ -184,17 +184,24 @@ class BlocksTests(SynchronousTestCase):
             self.assertEqual(walk(blocks, 16), expected(content, 16))
 
     def test_strange_file_system(self) -> None:
-        """Where the kernel cannot tell what is in memory, it is not asked again."""
+        """Where the kernel cannot tell what is in memory, it is not asked again if all is; else the body fetches it."""
         content = os.urandom(1000)
-        blocks, real = self.file(content), os.preadv
+        real = os.preadv
+        asked: list[int] = []
 
         def preadv(fd: int, buffers: list, offset: int, flags: int = 0) -> int:
+            asked.append(flags)
             if flags:
                 raise OSError(95, "Operation not supported")
             return real(fd, buffers, offset)
 
-        with patch("os.preadv", preadv):
-            self.assertEqual(walk(blocks, 16), expected(content, 16))
+        for memory in (True, False):
+            blocks = self.file(content)
+            asked.clear()
+            with patch("os.preadv", preadv), patch("pybootd.tftp.blocks.in_memory", lambda _, memory=memory: memory):
+                self.assertEqual(walk(blocks, 16), expected(content, 16))
+            self.assertGreater(len(asked), 2)
+            self.assertEqual([bool(flags) for flags in asked[1:]], [not memory] * (len(asked) - 1))
 
     def test_slow_stream(self) -> None:
         """Of a stream, whole blocks that are here are given out, and the rest is waited for."""

@@ -46,6 +46,10 @@ class FragileDisk:
         """Writing fails with this error from now on, until it is C{none}."""
         self._command("fault", error)
 
+    def slow(self, seconds: float) -> None:
+        """A read, of 128 KiB at most, takes so long from now on; what was read once is in memory, and quick."""
+        self._command("slow", str(seconds))
+
     def _command(self, *words: str) -> None:
         assert self._popen.stdin is not None
         self._popen.stdin.write(" ".join(words) + "\n")

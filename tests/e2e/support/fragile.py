@@ -1,6 +1,6 @@
 """
-A disk that loses what was not synced: C{/usr/bin/python3 fragile.py MOUNTPOINT [DIRECTORY]}, with Debian's
-C{python3-pyfuse3}.
+A disk that loses what was not synced, and may be slow: C{/usr/bin/python3 fragile.py MOUNTPOINT [DIRECTORY]}, with
+Debian's C{python3-pyfuse3}.
 
 One directory of files, in memory; those of C{DIRECTORY} are there from the beginning.  As on a real disk, a write is in
 a cache until C{fsync}; when the power is cut, any 512 bytes of what is in the cache may have reached the disk, in any
@@ -9,6 +9,7 @@ Commands come on standard input, one a line, each answered by C{done}:
 
     ================== =============================================================================
     cut DIRECTORY SEED what would be on the disk if the power were cut now goes into this directory
+    slow SECONDS       from now on a read takes so long, and those of one file go one after the other
     fault NAME         from now on writing fails with this error (C{EROFS}, C{EIO}), or not (C{none})
     ================== =============================================================================
 """
@@ -55,6 +56,7 @@ class File:
         self.disk = bytearray()
         self.cache: list[tuple[int, bytes | None]] = []
         """Writes: where, and what; None: the file was cut off or lengthened there."""
+        self.turn = trio.Lock()
 
     def write(self, offset: int, new: bytes) -> None:
         """To the cache."""
@@ -98,6 +100,7 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
         """Names that were made or removed since the directory was synced."""
         self.next = ROOT + 1
         self.fault = 0
+        self.delay = 0.0
 
     def load(self, directory: Path) -> None:
         """These files are on the disk."""
@@ -127,6 +130,8 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
         """One line of input."""
         if words[0] == "cut":
             self.cut(Path(words[1]), int(words[2]))
+        elif words[0] == "slow":
+            self.delay = float(words[1])
         else:
             self.fault = getattr(errno, words[1], 0)
         print("done", flush=True)
@@ -195,7 +200,11 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
         return pyfuse3.FileInfo(fh=inode)
 
     async def read(self, fh: int, off: int, size: int) -> bytes:
-        return bytes(self.files[fh].data[off : off + size])
+        file = self.files[fh]
+        if self.delay:
+            async with file.turn:
+                await trio.sleep(self.delay)
+        return bytes(file.data[off : off + size])
 
     async def write(self, fh: int, off: int, buf: bytes) -> int:
         self.writable()
