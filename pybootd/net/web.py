@@ -12,7 +12,7 @@ import treq
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TimedOut
-from twisted.internet.error import ConnectionAborted
+from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -48,7 +48,7 @@ class Web:
         """
         self._reactor = reactor
         self._timeout = timeout
-        self._agent = agent or Agent(reactor, connectTimeout=timeout, pool=_Connections(reactor, persistent=False))
+        self._agent = agent
 
     def get(self, url: str) -> Deferred[Answer]:
         """@return: fires with the answer, or fails with L{WebFailed}."""
@@ -65,10 +65,13 @@ class Web:
 
     async def _send(self, method: str, url: str, body: bytes | None, headers: Headers) -> Answer:
         data = None if body is None else _Given(body)
-        response = await treq.request(
-            method, url, agent=self._agent, headers=headers, data=data, allow_redirects=False, unbuffered=True
-        )
         collector = _Body()
+        agent = self._agent or Agent(
+            self._reactor, connectTimeout=self._timeout, pool=_Connections(self._reactor, collector)
+        )
+        response = await treq.request(
+            method, url, agent=agent, headers=headers, data=data, allow_redirects=False, unbuffered=True
+        )
         response.deliverBody(collector)
         return Answer(response.code, await collector.whole)
 
@@ -103,10 +106,25 @@ class _Given:
 
 
 class _Connections(HTTPConnectionPool):
-    """Connections for one exchange each, header and body."""
+    """The connection of one exchange, header and body."""
+
+    def __init__(self, reactor: Any, body: _Body) -> None:
+        super().__init__(reactor, persistent=False)
+        self._body = body
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
-        return super().getConnection(key, endpoint).addCallback(bound, lambda: False)
+        return super().getConnection(key, endpoint).addCallback(self._begun)
+
+    def _begun(self, connection: Any) -> Any:
+        lost = connection.connectionLost
+
+        def ended(reason: Failure = connectionDone) -> None:
+            if not reason.check(ConnectionDone):
+                self._body.broken = reason
+            lost(reason)
+
+        connection.connectionLost = ended
+        return bound(connection, lambda: False)
 
 
 class _Body(Protocol):
@@ -115,6 +133,8 @@ class _Body(Protocol):
     def __init__(self) -> None:
         self.whole: Deferred[bytes] = Deferred(lambda _: self._hang_up())
         self._data = bytearray()
+        self.broken: Failure | None = None
+        """How the connection ended, if it did not end well: of a body without a length Twisted does not tell."""
 
     def dataReceived(self, data: bytes) -> None:
         self._data += data
@@ -125,10 +145,10 @@ class _Body(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.whole.called:
             return
-        if reason.check(ResponseDone, PotentialDataLoss):
+        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and self.broken is None):
             self.whole.callback(bytes(self._data))
         else:
-            self.whole.errback(reason)
+            self.whole.errback(self.broken or reason)
 
     def _hang_up(self) -> None:
         if self.transport is not None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import Request
 from twisted.web.client import ResponseFailed
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from pybootd.errors import WebFailed
-from pybootd.net.web import LONGEST, Answer, Web
+from pybootd.net.web import LONGEST, Answer, Web, _Body, _Connections
 
 TIMEOUT = 5.0
 URL = "http://example.org/path?query=1"
@@ -154,3 +157,45 @@ class WebTests(SynchronousTestCase):
         ):
             answer = Web(self.clock, TIMEOUT, Broken(error)).get(URL)
             self.assertIn("connection refused", self.reason(answer))
+
+
+class Endpoint:
+    """Connects to nothing; the test says what arrives."""
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        connection = factory.buildProtocol(None)
+        connection.makeConnection(StringTransport())
+        return succeed(connection)
+
+
+class ConnectionTests(SynchronousTestCase):
+    """An answer without a length ends with its connection, and it matters how."""
+
+    def answered(self, *pieces: bytes, end: Exception) -> Deferred[bytes]:
+        """The body of an answer whose connection ends like this."""
+        body = _Body()
+        connection = self.successResultOf(_Connections(Clock(), body).getConnection(("http", "x", 80), Endpoint()))
+        response = connection.request(Request(b"GET", b"/", Headers({b"host": [b"x"]}), None))
+        connection.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
+        self.successResultOf(response).deliverBody(body)
+        for piece in pieces:
+            connection.dataReceived(piece)
+        if connection.transport.disconnected:
+            end = ConnectionAborted()
+        connection.connectionLost(Failure(end))
+        return body.whole
+
+    def test_closed(self) -> None:
+        """Closed in order: it is whole."""
+        body = self.answered(b"client: ", b"x", end=ConnectionDone())
+        self.assertEqual(self.successResultOf(body), b"client: x")
+
+    def test_reset(self) -> None:
+        """Broken off: it is none."""
+        self.failureResultOf(self.answered(b"client: ", end=ConnectionLost()), ConnectionLost)
+
+    def test_too_much_at_once(self) -> None:
+        """However an endless body is cut into pieces, it is no answer."""
+        for sizes in ((LONGEST, LONGEST), (LONGEST, LONGEST, LONGEST), (LONGEST, 3 * LONGEST), (4 * LONGEST,)):
+            body = self.answered(*(bytes(size) for size in sizes), end=ConnectionDone())
+            self.failureResultOf(body, WebFailed, ConnectionAborted)
