@@ -173,6 +173,10 @@ class LimitsConfig:
     """Events that wait for their log line."""
     webhook_events: int = option(words.whole(1, 1_000_000), 1000)
     """Events that wait for the web hook."""
+    status_connections: int = option(words.whole(1, 100_000), 256)
+    """Connections to the status site at once."""
+    status_readers: int = option(words.whole(1, 100_000), 64)
+    """Of them, those that read its live stream."""
     log_lines: int = option(words.whole(1, 100_000), 50)
     """Log lines a second about one client."""
     upload_size: int = option(words.size, 64 << 20)

@@ -33,7 +33,6 @@ from pybootd.net.tcp import bind_tcp
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.notify.log import EventLog
 from pybootd.shared import Shared
-from pybootd.status.site import CONNECTIONS
 from pybootd.statusd import StatusService
 from pybootd.tftp.protocol import Tftp
 from pybootd.workers.lending import BlockLender, FileLender
@@ -152,7 +151,7 @@ def _allow_descriptors(config: Config) -> None:
     """Whatever comes by HTTP, there is a descriptor left for a transfer; says so where the system forbids that."""
     limits = config.limits
     wanted = descriptors.RESERVE + config.tftp * limits.transfers + config.http_server * limits.connections
-    wanted += config.status.enable * CONNECTIONS
+    wanted += config.status.enable * limits.status_connections
     allowed = descriptors.allow(wanted)
     if allowed < wanted:
         Shared.log.warn(

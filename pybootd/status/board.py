@@ -57,12 +57,17 @@ class Board:
         )
         self.subscribers = (self.feed.notify, *tellers)
         guard = Guard(config.status.token, _own_names() if names is None else names)
-        self.factory: Any = site(self.feed, Sources(leases, exchanges, troubles), guard, reactor, counted)
+        sources = Sources(leases, exchanges, troubles)
+        limits = config.limits
+        self.factory = site(self.feed, sources, guard, reactor, counted, limit=limits.status_connections)
+        self.feed.limit = limits.status_readers
 
     def configure(self, config: Config) -> None:
         """Another configuration is in force: its lines are those to look at."""
         self.feed.where = lines_of(config)
         self.timeline.limit = min(config.limits.machines, MOST)
+        self.factory.limit = config.limits.status_connections
+        self.feed.limit = config.limits.status_readers
 
     def stop(self) -> None:
         """Readers of the live stream are sent away."""

@@ -17,13 +17,11 @@ from typing import Any
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from pybootd.config import LimitsConfig
 from pybootd.events import Event, plain
 from pybootd.status.diagnosis import Where, diagnose, state_of
 from pybootd.status.timeline import Record, Timeline
 from pybootd.status.views import row
-
-READERS = 64
-"""Streams at once."""
 
 PACE = 0.25
 """Seconds between two batches of rows."""
@@ -89,6 +87,8 @@ class Feed:
         self.timeline = timeline
         self.time = time
         self.where = where
+        self.limit = LimitsConfig().status_readers
+        """Streams at once; those that are open stay, where it becomes less."""
         self._clock = clock
         self._readers: list[Reader] = []
         self._call: Any = None
@@ -131,7 +131,7 @@ class Feed:
 
         @return: None: there are too many.
         """
-        if len(self._readers) >= READERS:
+        if len(self._readers) >= self.limit:
             return None
         reader = Reader(write, close, self._clock.seconds(), rows=rows)
         if rows:

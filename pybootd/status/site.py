@@ -21,7 +21,6 @@ from pybootd.status.feed import Feed
 from pybootd.status.guard import HEADERS, Guard
 from pybootd.throttle import Throttle
 
-CONNECTIONS = 256
 TIMEOUT = 30
 """Seconds that a connection may be idle between requests, or take to say one."""
 
@@ -230,11 +229,18 @@ class Limited(WrappingFactory):
 
     noisy = False
 
+    def __init__(self, wrapped: Any, limit: int) -> None:
+        """
+        @param limit: connections at once; another one counts from the next connection on.
+        """
+        super().__init__(wrapped)
+        self.limit = limit
+
     def buildProtocol(self, addr: Any) -> Any:
         return super().buildProtocol(addr) if self._room() else None
 
     def _room(self) -> bool:
-        if len(self.protocols) < CONNECTIONS:
+        if len(self.protocols) < self.limit:
             return True
         waiting = [wrapper for wrapper in self.protocols if not wrapper.wrappedProtocol.busy]
         found = next((wrapper for wrapper in waiting if not wrapper.wrappedProtocol.answered), None)
@@ -250,10 +256,13 @@ class Limited(WrappingFactory):
         self.protocols.pop(p, None)
 
 
-def site(feed: Feed, sources: Sources, guard: Guard, reactor: Any, metrics: IResource | None = None) -> Any:
+def site(
+    feed: Feed, sources: Sources, guard: Guard, reactor: Any, metrics: IResource | None = None, *, limit: int
+) -> Limited:
     """
     The factory of the site's connections.
 
+    @param limit: how many of them at once.
     @param metrics: what C{/metrics} is.
     """
     root = Root(guard)
@@ -270,4 +279,4 @@ def site(feed: Feed, sources: Sources, guard: Guard, reactor: Any, metrics: IRes
     api.putChild(b"events", Events(feed))
     api.putChild(b"openapi.json", File("openapi.json"))
     root.putChild(b"api", api)
-    return Limited(StatusSite(root, requestFactory=Asked, timeout=TIMEOUT, reactor=reactor))
+    return Limited(StatusSite(root, requestFactory=Asked, timeout=TIMEOUT, reactor=reactor), limit)

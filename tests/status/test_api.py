@@ -9,7 +9,7 @@ from math import inf
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.leases.lease import Lease, State
-from pybootd.status.feed import PACE, READERS
+from pybootd.status.feed import PACE
 from tests.support.boots import MAC, Story
 from tests.support.status import Status
 
@@ -161,7 +161,8 @@ class EventTests(SynchronousTestCase):
 
     def test_too_many(self) -> None:
         """One reader too many is told so."""
-        for _ in range(READERS):
+        self.status.board.feed.limit = 3
+        for _ in range(3):
             self.status.visitor().say("GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertEqual(self.status.get("/api/events").status, 503)
 

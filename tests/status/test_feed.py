@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.status.feed import BEAT, PACE, PATIENCE, QUEUE, READERS, TOGETHER, Feed, Reader
+from pybootd.status.feed import BEAT, PACE, PATIENCE, QUEUE, TOGETHER, Feed, Reader
 from pybootd.status.timeline import Timeline
 from tests.support.boots import MAC, Story
 
@@ -131,7 +131,8 @@ class RowTests(FeedCase):
 
     def test_too_many(self) -> None:
         """So many readers, and no more."""
-        for _ in range(READERS):
+        self.feed.limit = 3
+        for _ in range(3):
             self.reader()
         self.assertIsNone(self.feed.open(lambda data: None, lambda: None, rows=True))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.status import site
+from pybootd.reader import read
 from pybootd.status.site import BODY, LINGER, TIMEOUT, TRIES
 from tests.support.status import Status, Visitor
 
@@ -146,8 +146,7 @@ class CeilingTests(SynchronousTestCase):
 
     def test_connections(self) -> None:
         """So many connections; where all are being answered one more is refused, and one that ends makes room."""
-        self.patch(site, "CONNECTIONS", FEW)
-        status = Status()
+        status = Status(limits=f"status_connections = {FEW}")
         self.addCleanup(status.board.stop)
         visitors = [status.visitor() for _ in range(FEW)]
         for visitor in visitors:
@@ -157,10 +156,21 @@ class CeilingTests(SynchronousTestCase):
         visitors[0].leave()
         self.assertFalse(status.visitor().refused)
 
+    def test_other_ceilings(self) -> None:
+        """Another configuration has other ceilings, for who comes from now on."""
+        status = Status(limits="status_connections = 2\nstatus_readers = 1")
+        self.addCleanup(status.board.stop)
+        for _ in range(2):
+            listen(status.visitor())
+        self.assertEqual(len(status.board.feed), 1)
+        status.board.configure(read("[limits]\nstatus_connections = 4\nstatus_readers = 3\n", dhcp=False))
+        for _ in range(4):
+            listen(status.visitor())
+        self.assertEqual(len(status.board.feed), 3)
+
     def test_idle_connections(self) -> None:
         """One more takes the place of who never asked, the oldest first; then of who waits between two requests."""
-        self.patch(site, "CONNECTIONS", FEW)
-        status = Status()
+        status = Status(limits=f"status_connections = {FEW}")
         self.addCleanup(status.board.stop)
         visitors = [status.visitor() for _ in range(FEW)]
         visitors[0].get("/healthz")

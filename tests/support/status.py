@@ -105,10 +105,14 @@ class Status:
     @ivar story: what happens to a machine.
     """
 
-    def __init__(self, *, token: str = "", names: Sequence[str] = ("bootserver",), **sources: Any) -> None:
+    def __init__(
+        self, *, token: str = "", limits: str = "", names: Sequence[str] = ("bootserver",), **sources: Any
+    ) -> None:
         text = "[bootpd]\npool_start = 10.77.0.100\n[bootfile]\ndefault = pxelinux.0\n[status]\nenable = yes\n"
         if token:
             text += f"token = {token}\n"
+        if limits:
+            text += f"[limits]\n{limits}\n"
         self.reactor = Reactor()
         self.reactor.advance(NOW)
         self.board = Board(read(text), self.reactor, self.reactor.seconds, names=names, **sources)
