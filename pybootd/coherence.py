@@ -30,6 +30,9 @@ STORES = ("sqlite", "memory", "postgresql")
 SNAME = 63
 """Letters that the sname field of a DHCP packet holds (RFC 2131 2)."""
 
+SHORTEST_TOKEN = 8
+"""Characters of a token of the status site that is taken without a word."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """What an unknown name may have meant: the nearest known one, or all of them."""
@@ -62,6 +65,7 @@ def warnings(config: Config) -> Iterator[Problem]:
     yield from _boot_files(config)
     yield from _roots(config)
     yield from _exposed(config)
+    yield from _guessable(config)
 
 
 # who may boot
@@ -327,6 +331,13 @@ def _exposed(config: Config) -> Iterator[Problem]:
             what = f"lies below the root {root}, where every machine can read it; write another path"
             yield Problem(config.origin("leases", "store"), what)
             return
+
+
+def _guessable(config: Config) -> Iterator[Problem]:
+    """A token that is soon guessed; it is not shown."""
+    if config.status.enable and 0 < len(config.status.token) < SHORTEST_TOKEN:
+        what = f"has less than {SHORTEST_TOKEN} characters and could be guessed; write what openssl rand -hex 16 says"
+        yield Problem(config.origin("status", "token"), what)
 
 
 def _said(config: Config, section: str, option: str) -> bool:

@@ -21,12 +21,19 @@ class Throttle:
         self._counts: dict[Hashable, int] = {}
 
     def admits(self, key: Hashable) -> bool:
-        """Whether one more of this kind may pass now."""
+        """Whether one more of this kind may pass now; it counts."""
+        key = self._counted(key)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        return self._counts[key] <= self._often
+
+    def spent(self, key: Hashable) -> bool:
+        """Whether none of this kind may pass any more in this period; asking does not count."""
+        return self._counts.get(self._counted(key), 0) >= self._often
+
+    def _counted(self, key: Hashable) -> Hashable:
+        """What a key is counted under now; a period that has ended makes room."""
         now = self._clock()
         if now - self._began >= self._period:
             self._began = now
             self._counts.clear()
-        if key not in self._counts and len(self._counts) >= self._keys:
-            key = None
-        self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] <= self._often
+        return None if key not in self._counts and len(self._counts) >= self._keys else key

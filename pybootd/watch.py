@@ -164,6 +164,8 @@ def messages(site: Site) -> Iterator[Message]:
 def _refused(site: Site, code: int) -> Exception:
     if code in (401, 403):
         return EnvironmentProblem(f"{shown(site.url)}: a token is needed, [status] token there; write --token TOKEN")
+    if code == 429:
+        return Gone(f"{shown(site.url)}: too many wrong tokens came from here within a minute")
     if code == 503:
         return Gone(f"{shown(site.url)}: too many read along already")
     return EnvironmentProblem(f"{shown(site.url)}: no status site of pybootd (HTTP status {code})")

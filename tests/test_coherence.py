@@ -223,6 +223,15 @@ class WarningTests(SynchronousTestCase):
         self.assertEqual(config(BASE + rest + "[tftpd]\nroot = ./pybootd\n").warnings, ())
         self.assertEqual(config(BASE + rest.replace("sqlite:./a", "memory:") + "[tftpd]\nroot = .\n").warnings, ())
 
+    def test_short_token(self) -> None:
+        """A token that is soon guessed is warned of, and not shown; without the status site it does not matter."""
+        rest = BASE + BOOT + "[status]\nenable = yes\n"
+        (said,) = config(rest + "token = sesame7\n").warnings
+        self.assertIn("[status] token: has less than 8 characters and could be guessed; write what openssl", said)
+        self.assertNotIn("sesame7", said)
+        for calm in (rest + "token = sesame-8\n", rest, rest.replace("yes", "no") + "token = x\n"):
+            self.assertEqual(config(calm).warnings, ())
+
     def test_calm(self) -> None:
         """A good configuration is passed without a word, URLs for iPXE and UEFI HTTP boot included."""
         text = "ipxe = http://a/b\nx64-uefi-http = https://a/b\n00099 = http://a/b\narm64-uefi-http = c\nx64-uefi = d\n"

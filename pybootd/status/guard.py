@@ -85,6 +85,10 @@ class Guard:
             return True
         return hmac.compare_digest(request.getCookie(COOKIE) or b"", self._session)
 
+    def tried(self, request: Request) -> bool:
+        """Whether the visitor has shown a word that is to be judged, the right one or not."""
+        return self.closed and (request.getHeader(b"Authorization") or request.getCookie(COOKIE)) is not None
+
     @property
     def closed(self) -> bool:
         """Whether a token is needed."""

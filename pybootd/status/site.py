@@ -33,7 +33,7 @@ BODY = 4096
 FORM = b"application/x-www-form-urlencoded"
 
 TRIES = 10
-"""Words in the login form in a minute, from one address."""
+"""Words in the login form in a minute, from one address; and wrong ones in the fields of requests."""
 
 PUBLIC = {b"healthz", b"login", b"logout", b"style.css", b"icon.svg"}
 """What a visitor may see before the login."""
@@ -129,9 +129,10 @@ def _to(request: Request, place: bytes) -> int:
 class Root(Page):
     """Everything; whoever comes is judged first."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, clock: Callable[[], float]) -> None:
         super().__init__()
         self._guard = guard
+        self._wrong = Throttle(clock, TRIES, 60.0)
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         for name, value in HEADERS.items():
@@ -142,13 +143,27 @@ class Root(Page):
         problem = self._guard.foreign(request)
         if problem:
             return Wrong(403, problem)
-        if path not in PUBLIC and not self._guard.admits(request):
-            if not path:
-                return Away()
-            request.setHeader(b"WWW-Authenticate", b'Bearer realm="pybootd"')
-            return Wrong(401, "a token is needed: Authorization: Bearer TOKEN")
+        stranger = None if path in PUBLIC else self._stranger(path, request)
+        if stranger is not None:
+            return stranger
         found: IResource = super().getChildWithDefault(path, request)
         return found
+
+    def _stranger(self, path: bytes, request: Request) -> Page | None:
+        """What a visitor is answered who has not shown the token; who guesses soon learns nothing any more."""
+        host = request.getClientAddress().host
+        tried = self._guard.tried(request)
+        if tried and self._wrong.spent(host):  # before it is looked at: the right one too
+            request.setHeader(b"Retry-After", b"60")
+            return Wrong(429, "too many wrong tokens from this address; wait a minute")
+        if self._guard.admits(request):
+            return None
+        if tried:
+            self._wrong.admits(host)
+        if not path:
+            return Away()
+        request.setHeader(b"WWW-Authenticate", b'Bearer realm="pybootd"')
+        return Wrong(401, "a token is needed: Authorization: Bearer TOKEN")
 
 
 class Asked(Request):
@@ -265,7 +280,7 @@ def site(
     @param limit: how many of them at once.
     @param metrics: what C{/metrics} is.
     """
-    root = Root(guard)
+    root = Root(guard, reactor.seconds)
     root.putChild(b"", File("index.html"))
     for name in FILES:
         root.putChild(name.encode(), File(name))

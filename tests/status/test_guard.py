@@ -99,6 +99,29 @@ class TokenTests(SynchronousTestCase):
         for word in (f"Bearer {TOKEN}x", "Bearer", f"Basic {TOKEN}", TOKEN, "Bearer \xff"):
             self.assertEqual(self.status.get("/api/machines", Authorization=word).status, 401, word)
 
+    def test_guessed(self) -> None:
+        """Wrong tokens and cookies are told so; soon none is looked at from there, and after a minute it is again."""
+        right = f"Bearer {TOKEN}"
+        for _ in range(2 * TRIES):
+            self.assertEqual(self.status.get("/api/machines", Authorization=right).status, 200)
+            self.assertEqual(self.status.get("/api/machines").status, 401)
+        for number in range(TRIES):
+            wrong = {"Authorization": f"Bearer x{number}"} if number % 2 else {"Cookie": f"pybootd=x{number}"}
+            self.assertEqual(self.status.get("/api/machines", **wrong).status, 401)
+        for path in ("/api/machines", "/metrics", "/"):
+            answer = self.status.get(path, Authorization=right)
+            self.assertEqual((answer.status, answer.fields["Retry-After"]), (429, "60"), path)
+        self.assertEqual(self.status.get("/healthz", Authorization=right).status, 200)
+        self.assertEqual(self.status.get("/api/machines").status, 401)
+        self.status.reactor.advance(61)
+        self.assertEqual(self.status.get("/api/machines", Authorization=right).status, 200)
+
+    def test_no_token(self) -> None:
+        """Where no token is needed, none is wrong."""
+        status = Status()
+        for _ in range(TRIES + 1):
+            self.assertEqual(status.get("/api/machines", Authorization="Bearer x").status, 200)
+
     def test_login(self) -> None:
         """A person says it once; the cookie is not the token, and scripts and other sites do not get it."""
         answer = self.status.visitor().ask("POST", "/login", f"token={TOKEN}", Origin=ORIGIN)
