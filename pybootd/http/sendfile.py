@@ -167,14 +167,10 @@ class Pump:
         begun = self._offset
         try:
             for _ in range(ROUNDS):
-                length = min(CHUNK, self._end - self._offset)
-                if self._offset < self._looked:
-                    length = min(length, self._looked - self._offset)  # what lies behind may have to be waited for
-                elif self._in_thread is not None:
-                    self._looked = self._offset + length  # once: there are file systems that always say no
-                    if not is_cached(self._file, self._offset, length):
-                        self._load(self._in_thread, length)
-                        break
+                length = self._known()
+                if not length and self._offset < self._end and self._in_thread is not None:
+                    self._load(self._in_thread)
+                    break
                 sent = os.sendfile(fd, self._file, self._offset, length)
                 if not sent:
                     self._finish("The file became shorter while it was being sent")
@@ -221,8 +217,20 @@ class Pump:
         if self._running and not self._loading:
             self._reactor.addWriter(self)
 
-    def _load(self, in_thread: InThread, length: int) -> None:
-        """Let a thread wait for the disk."""
+    def _known(self) -> int:
+        """How many of the next bytes can be sent without waiting for a disk."""
+        length = min(CHUNK, self._end - self._offset)
+        if self._in_thread is None or self._offset + length <= self._looked:
+            return length
+        begin = max(self._offset, self._looked)
+        if is_cached(self._file, begin, self._offset + length - begin):
+            self._looked = self._offset + length
+        return max(0, self._looked - self._offset)
+
+    def _load(self, in_thread: InThread) -> None:
+        """Let a thread wait for the disk; once for each part: there are file systems of which nobody can tell."""
+        length = min(CHUNK, self._end - self._offset)
+        self._looked = self._offset + length
         self._loading = True
         if self._fd >= 0:
             self._reactor.removeWriter(self)
