@@ -42,6 +42,7 @@ from zope.interface import implementer
 from pybootd import __version__
 from pybootd.content.urls import shown
 from pybootd.errors import ContentError, EnvironmentProblem, SourceFailed
+from pybootd.net.ending import minded
 from pybootd.net.heading import bound
 from pybootd.text import printable
 
@@ -160,6 +161,7 @@ class Hop:
     @ivar private: whether the server is on a private network; known once it is connected.
     @ivar reused: the connection had served another request before.
     @ivar answered: the header of the answer is here.
+    @ivar broken: the connection has ended otherwise than in order.
     """
 
     def __init__(self, fetcher: Fetcher, url: str, previous: Hop | None = None) -> None:
@@ -169,6 +171,7 @@ class Hop:
         self.private: bool | None = None
         self.reused = True
         self.answered = False
+        self.broken = False
         self._transport: Any = None
         try:
             parts = urlsplit(url)
@@ -203,6 +206,10 @@ class Hop:
             self.abort()
             raise SourceFailed(f"{self._previous.host} redirects to the private network ({self.host})")
 
+    def broke(self, reason: Failure) -> None:
+        """The connection is lost."""
+        self.broken = True
+
     def abort(self) -> None:
         """Drop the connection, whatever is under way on it."""
         if self._transport is not None:
@@ -225,6 +232,7 @@ class Answer(TwistedProtocol):
         self.url = hop.url
         self.host = hop.host
         self._abort = hop.abort
+        self._hop = hop
         self._response = response
         self._patience = fetcher.patience
         self._release = release
@@ -281,7 +289,8 @@ class Answer(TwistedProtocol):
             self._receiver.received(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        complete = reason.check(ResponseDone) or (self.size is None and reason.check(PotentialDataLoss))
+        closed = self.size is None and not self._hop.broken and reason.check(PotentialDataLoss)
+        complete = reason.check(ResponseDone) or closed
         self._finish(None if complete else f"broke off after {self._progress()}")
 
     def _stalled(self) -> None:
@@ -347,6 +356,7 @@ class _Pool(HTTPConnectionPool):
         def connected(connection: Any) -> Any:
             hop = endpoint.hop
             hop.connected(connection.transport)
+            minded(connection, hop.broke)
             return bound(connection, lambda: bool(hop.answered))
 
         return super().getConnection(key, endpoint).addCallback(connected)

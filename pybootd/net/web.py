@@ -12,7 +12,7 @@ import treq
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as TimedOut
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from pybootd.errors import WebFailed
+from pybootd.net.ending import minded
 from pybootd.net.heading import bound
 from pybootd.text import printable
 
@@ -113,18 +114,8 @@ class _Connections(HTTPConnectionPool):
         self._body = body
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
-        return super().getConnection(key, endpoint).addCallback(self._begun)
-
-    def _begun(self, connection: Any) -> Any:
-        lost = connection.connectionLost
-
-        def ended(reason: Failure = connectionDone) -> None:
-            if not reason.check(ConnectionDone):
-                self._body.broken = reason
-            lost(reason)
-
-        connection.connectionLost = ended
-        return bound(connection, lambda: False)
+        connecting = super().getConnection(key, endpoint).addCallback(minded, self._body.broke)
+        return connecting.addCallback(bound, lambda: False)
 
 
 class _Body(Protocol):
@@ -133,8 +124,11 @@ class _Body(Protocol):
     def __init__(self) -> None:
         self.whole: Deferred[bytes] = Deferred(lambda _: self._hang_up())
         self._data = bytearray()
-        self.broken: Failure | None = None
-        """How the connection ended, if it did not end well: of a body without a length Twisted does not tell."""
+        self._broken: Failure | None = None
+
+    def broke(self, reason: Failure) -> None:
+        """The connection did not end in order, which is told of a body without a length in no other way."""
+        self._broken = reason
 
     def dataReceived(self, data: bytes) -> None:
         self._data += data
@@ -145,10 +139,10 @@ class _Body(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.whole.called:
             return
-        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and self.broken is None):
+        if reason.check(ResponseDone) or (reason.check(PotentialDataLoss) and self._broken is None):
             self.whole.callback(bytes(self._data))
         else:
-            self.whole.errback(self.broken or reason)
+            self.whole.errback(self._broken or reason)
 
     def _hang_up(self) -> None:
         if self.transport is not None:

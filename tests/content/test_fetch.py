@@ -262,6 +262,11 @@ class AnswerTests(FetchCase):
         self.begin(None)
         self.response.break_off()
         self.assertEqual(self.end(), "mirror broke off after 0 bytes")
+        self.begin(None)
+        self.response.send(b"abc")
+        self.answer._hop.broke(Failure(error.ConnectionLost()))  # Twisted tells of both in the same way
+        self.response.end_by_closing()
+        self.assertEqual(self.end(), "mirror broke off after 3 bytes")
 
     def test_stalled(self) -> None:
         """A server that falls silent in the middle is given up."""

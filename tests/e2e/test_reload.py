@@ -221,7 +221,8 @@ class ReloadTests(ReloadTestCase):
         """Where SIGHUP tells that the terminal is closed, it is the end; nobody could stop it any more."""
         file = self.directory / "pybootd.ini"
         file.write_text(ini(self.configuration(self.old, KNOWN)))
-        words = " ".join(command(configuration=file))
+        # exec: a shell between the two would be told in the daemon's place
+        words = "exec " + " ".join(command(configuration=file))
         terminal = self.lab.server.start("script", "-qfc", words, "/dev/null", directory=self.directory)
         ready(self.lab.server, terminal, PORTS[:2])
         terminal.expect("TFTP serves", PATIENCE)

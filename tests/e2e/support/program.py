@@ -33,8 +33,9 @@ class Unexpected(AssertionError):
 
 
 def _heedful() -> None:
-    """A program can be interrupted, though whoever started the tests may have told them to ignore that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """A program minds signals, though whoever started the tests may have told them to ignore some (C{nohup})."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Program:
