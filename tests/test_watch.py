@@ -95,6 +95,7 @@ class SiteTests(SynchronousTestCase):
         for status, kind, words in (
             (401, EnvironmentProblem, "a token is needed"),
             (404, EnvironmentProblem, "no status site of pybootd"),
+            (429, Gone, "too many wrong tokens"),
             (503, Gone, "too many read along"),
         ):
             with self.site(status) as url:
