@@ -69,21 +69,30 @@ class Options(ServiceOptions):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; never returns."""
-    options = Options()
     try:
-        options.parseOptions(sys.argv[1:] if arguments is None else list(arguments))
-        if options.subCommand:
-            raise SystemExit(COMMANDS[options.subCommand].run(options.subOptions))
-        raise SystemExit(serve(options))
-    except usage.UsageError as error:
-        print(f"pybootd: {error}; see pybootd --help", file=sys.stderr)
-        raise SystemExit(USAGE) from None
-    except PybootdError as error:
-        print(error, file=sys.stderr)
-        raise SystemExit(1) from None
+        try:
+            raise SystemExit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes what is left at its end
         raise SystemExit(0) from None
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """@return: the exit status."""
+    options = Options()
+    try:
+        options.parseOptions(arguments)
+        if options.subCommand:
+            return COMMANDS[options.subCommand].run(options.subOptions)
+        return serve(options)
+    except usage.UsageError as error:
+        print(f"pybootd: {error}; see pybootd --help", file=sys.stderr)
+        return USAGE
+    except PybootdError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def serve(options: Options) -> int:
