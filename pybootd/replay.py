@@ -22,7 +22,6 @@ from pybootd.dhcp.client import BOOT_SERVER_PORT, understand
 from pybootd.dhcp.decision import Decision, MessageType
 from pybootd.dhcp.options import dotted
 from pybootd.dhcp.packet import decode
-from pybootd.dhcp.policy import key_of
 from pybootd.dhcp.rehearsal import Answered, Rehearsal
 from pybootd.dhcp.request import Request
 from pybootd.errors import EnvironmentProblem, MalformedPacket
@@ -205,7 +204,7 @@ def _who(request: Request) -> str:
     name = f" {name_of(request.architecture)}" if request.architecture is not None else ""
     client = f", {request.firmware.value}{name}" if request.boots else ""
     relay = f", relayed by {dotted(request.giaddr)}" if request.giaddr else ""
-    return f"{mac_text(key_of(request)) or 'nobody'} {request.kind.value}{client}{relay}"
+    return f"{mac_text(request.key) or 'nobody'} {request.kind.value}{client}{relay}"
 
 
 def _summary(decision: Decision) -> str:

@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybootd.dhcp.policy import key_of
 from pybootd.dhcp.request import Request
 from pybootd.errors import AccessUnavailable
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
@@ -51,7 +50,7 @@ class Gate:
 
     def ask(self, request: Request, machine: Machine, uuid: bytes) -> None:
         """@param uuid: as the request, or an earlier one, says it; empty if not known."""
-        key, phase = key_of(request), Phase.BOOT if request.boots else Phase.SYSTEM
+        key, phase = request.key, Phase.BOOT if request.boots else Phase.SYSTEM
         if (key, phase) in self._waiting:
             self._waiting[key, phase] = request
             return
@@ -97,7 +96,7 @@ class Gate:
 
     def _tell(self, verdict: Verdict, request: Request, machine: Machine, phase: Phase) -> None:
         if verdict.allowed:
-            key = key_of(request)
+            key = request.key
             self._allowed[key] = phase
             self._allowed.move_to_end(key)
             if len(self._allowed) > self._memory:

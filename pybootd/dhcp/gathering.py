@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.history import History
 from pybootd.dhcp.once import Once
-from pybootd.dhcp.policy import key_of, network_of, spoken_of, takes_ours
+from pybootd.dhcp.policy import network_of, spoken_of, takes_ours
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.interfaces import Verdict
@@ -51,7 +51,7 @@ class Gathering:
 
         @param attempt: as it was found before, where the same request is decided about again.
         """
-        now, key = self._time(), key_of(request)
+        now, key = self._time(), request.key
         if network is None:
             return Facts(now, verdict, booted=machine.booted)
         if attempt is None:
@@ -80,7 +80,7 @@ class Gathering:
         Whether another server may know more of the machine: here, in this network, it has no address just now, or
         another one than it speaks of.
         """
-        now, key, spoken = self._time(), key_of(request), spoken_of(request)
+        now, key, spoken = self._time(), request.key, spoken_of(request)
         if request.kind is Kind.SELECTING and not takes_ours(request, settings, network):
             return False  # it takes another server's offer, which is none of this one's business
         lease, offered = self._table.of(key, network.first, network.last), self._table.offered(key, now)
@@ -93,5 +93,5 @@ class Gathering:
         if machine.uuid is not None:
             return machine.uuid.bytes_le
         network = network_of(request, settings)
-        lease = self._table.of(key_of(request), network.first, network.last) if network is not None else None
+        lease = self._table.of(request.key, network.first, network.last) if network is not None else None
         return lease.uuid if lease is not None else b""

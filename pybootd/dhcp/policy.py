@@ -21,12 +21,12 @@ from pybootd.dhcp.facts import Facts, Situation
 from pybootd.dhcp.options import dotted
 from pybootd.dhcp.proxy import address_of, boot_server, proxied
 from pybootd.dhcp.quirks import Form, quirk_of
-from pybootd.dhcp.request import Kind, Request
+from pybootd.dhcp.request import INFINIBAND, Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS
 
-ETHERNET, INFINIBAND = 1, 32
+ETHERNET = 1
 NO_STORE = "the lease store cannot be written, so no lease can be promised"
 
 
@@ -44,21 +44,13 @@ def decide(
     if network is None:
         reason = _no_network(request)
         return Decision(reason=reason, trace=(Step("network", reason),))
-    key = key_of(request)
+    key = request.key
     trace: list[Step] | None = [] if traced else None
     situation = Situation(request, settings, facts, network, settings.host(key), quirk_of(request), key, trace)
     situation.note("network", network, network.origin)
     if situation.quirk.name:
         situation.note("quirk", f"{situation.quirk.name} ({situation.quirk.source})")
     return _refused(situation) or _RULES[request.kind](situation)
-
-
-def key_of(request: Request) -> bytes:
-    """
-    By what a machine is known: its hardware address, which all that runs on it shares (not option 61, which changes
-    from ROM to operating system); for InfiniBand, whose field is empty, option 61 (RFC 4390 2.1).
-    """
-    return request.client_id if request.htype == INFINIBAND else request.chaddr
 
 
 def network_of(request: Request, settings: Settings) -> Network | None:
@@ -78,7 +70,7 @@ def network_of(request: Request, settings: Settings) -> Network | None:
         routed = settings.network_with(request.ciaddr)
         if routed is not None:
             return routed
-    return settings.network_at(request.interface, settings.host(key_of(request)).address, spoken_of(request))
+    return settings.network_at(request.interface, settings.host(request.key).address, spoken_of(request))
 
 
 def spoken_of(request: Request) -> int:
@@ -89,8 +81,8 @@ def spoken_of(request: Request) -> int:
 def takes_ours(request: Request, settings: Settings, network: Network) -> bool:
     """Whether a REQUEST that takes an offer (SELECTING) takes one of this server's, not another's."""
     relay = request.relay
-    ours = {one.server for one in settings.networks}
-    return request.server in ours | {relay.server if relay is not None and relay.server else network.server}
+    told = relay.server if relay is not None and relay.server else network.server
+    return request.server == told or request.server in settings.servers
 
 
 # who is not served at all

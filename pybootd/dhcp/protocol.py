@@ -26,7 +26,7 @@ from pybootd.dhcp.gathering import Gathering
 from pybootd.dhcp.history import History
 from pybootd.dhcp.once import Once, Orders
 from pybootd.dhcp.packet import decode
-from pybootd.dhcp.policy import decide, key_of, network_of
+from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.replies import Replies, Transport
 from pybootd.dhcp.request import Kind, Request
@@ -187,14 +187,14 @@ class Dhcp:
         if not self._concerns(request):
             return
         name = self._interface_names.get(request.interface, "")
-        machine = self._telling.seen(request, self.settings.host(key_of(request)), name)
+        machine = self._telling.seen(request, self.settings.host(request.key), name)
         if self._exchanges is not None:
             self._exchanges.asked(machine.mac, request, data, machine.last_seen)
         self._admit(request, machine)
 
     def _admit(self, request: Request, machine: Machine) -> None:
         """Whether it is served at all; then on to the answer."""
-        decided = self.settings.host(key_of(request)).allow is not None
+        decided = self.settings.host(request.key).allow is not None
         if self._gate is None or decided or request.kind in (Kind.DECLINE, Kind.RELEASE):
             self._answer(request, machine, ALLOWED)
         else:
@@ -210,13 +210,13 @@ class Dhcp:
         if not self.settings.proxy or (request.boots and request.kind is not Kind.BOOTP):
             return True
         # beside a server that gives the addresses: only the machines that boot here
-        machine = self._machines.get(mac_text(key_of(request)))
+        machine = self._machines.get(mac_text(request.key))
         return machine is not None and machine.booted
 
     # the decision
 
     def _answer(self, request: Request, machine: Machine, verdict: Verdict) -> None:
-        key = key_of(request)
+        key = request.key
         if self.table.pending(key):
             return  # its first REQUEST is being written down; the answer to that one is on its way
         if key in self._searching:
@@ -245,7 +245,7 @@ class Dhcp:
         self._decide(request, machine, facts, network)
 
     def _decide(self, request: Request, machine: Machine, facts: Facts, network: Network | None) -> None:
-        key = key_of(request)
+        key = request.key
         decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         if decision.wants_address and network is not None and network.first in self._vacancies:
             vacancies = self._vacancies[network.first]
@@ -311,7 +311,7 @@ class Dhcp:
     def _carry_out(
         self, request: Request, machine: Machine, facts: Facts, decision: Decision, network: Network | None
     ) -> None:
-        key = key_of(request)
+        key = request.key
         if self._exchanges is not None:
             self._exchanges.decided(machine.mac, request, decision)
         if decision.reason and not decision.routine:
@@ -384,7 +384,7 @@ class Dhcp:
         address = claim.lease.address
         if outcome is Outcome.VOID:
             # another server has given the address away, so what was known of it here is outdated
-            self.table.withdraw(key_of(request))
+            self.table.withdraw(request.key)
             self._lost(network, claim)
             taken = facts.taken | {address}
             facts = evolve(facts, lease=None, offered=0, candidate=0, owner=OTHER, taken=taken)

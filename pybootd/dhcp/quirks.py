@@ -133,7 +133,9 @@ QUIRKS: Mapping[Firmware, tuple[Quirk, ...]] = {Firmware.RASPBERRY_PI: PIS}
 
 def quirk_of(request: Request) -> Quirk:
     """The row that fits a request, or the usual."""
-    rows = QUIRKS.get(request.firmware, ())
+    rows = QUIRKS.get(request.firmware)
+    if rows is None:
+        return USUAL
     return next((quirk for quirk in rows if request.uuid.startswith(quirk.uuid)), USUAL)
 
 

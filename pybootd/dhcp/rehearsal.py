@@ -16,7 +16,7 @@ from attrs import evolve, frozen
 from pybootd.dhcp.decision import Decision
 from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.history import History
-from pybootd.dhcp.policy import decide, key_of, network_of, spoken_of
+from pybootd.dhcp.policy import decide, network_of, spoken_of
 from pybootd.dhcp.pool import Pool
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
@@ -78,7 +78,7 @@ class Rehearsal:
         @param now: seconds since the epoch; never less than the time before.
         @return: None where the request is none of this server's business.
         """
-        key, network = key_of(request), network_of(request, self._settings)
+        key, network = request.key, network_of(request, self._settings)
         boots = request.boots and request.kind is not Kind.BOOTP
         if self._settings.proxy and not boots and key not in self._booted:
             return None  # beside a server that gives the addresses: only the machines that boot here

@@ -19,7 +19,6 @@ from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.history import History
 from pybootd.dhcp.once import Once
 from pybootd.dhcp.packet import encode
-from pybootd.dhcp.policy import key_of
 from pybootd.dhcp.quirks import forms, quirk_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
@@ -86,7 +85,7 @@ class Replies:
             self._tell(request, machine, reply, decision)
         if decision.next_boot and decision.replies and self._once is not None:
             reply = decision.replies[0]
-            if self._once.told(key_of(request), request, reply.type, reply.boot_file, self._time()):
+            if self._once.told(request.key, request, reply.type, reply.boot_file, self._time()):
                 self.log.info("{mac} boots {file}, this time only", mac=machine.mac, file=printable(reply.boot_file))
         if decision.replies and quirk.announce:
             self.transport.announce(network, request.chaddr)
@@ -95,7 +94,7 @@ class Replies:
         if offers(request, reply):
             self._telling.offered(machine, reply)
             if request.firmware is Firmware.IPXE:
-                self._history.told(key_of(request), reply.boot_file)
+                self._history.told(request.key, reply.boot_file)
             if decision.claim is None:
                 return
         lease = self._table.at(reply.yiaddr) if reply.yiaddr else None

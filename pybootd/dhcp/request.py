@@ -16,6 +16,9 @@ from pybootd.machine import Firmware
 from pybootd.plain import plain
 from pybootd.value import value
 
+INFINIBAND = 32
+"""htype, where 1 is Ethernet."""
+
 
 @plain
 class Kind(Enum):
@@ -109,6 +112,16 @@ class Request:
     @boots.default
     def _wants_file(self) -> bool:
         return self.firmware not in (Firmware.UNKNOWN, Firmware.SYSTEM) or self.kind is Kind.BOOTP
+
+    key: bytes = field(init=False)
+    """
+    By what the machine is known: its hardware address, which all that runs on it shares (not option 61, which changes
+    from ROM to operating system); for InfiniBand, whose field is empty, option 61 (RFC 4390 2.1).
+    """
+
+    @key.default
+    def _known_by(self) -> bytes:
+        return self.client_id if self.htype == INFINIBAND else self.chaddr
 
     @property
     def architecture(self) -> int | None:

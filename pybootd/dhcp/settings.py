@@ -110,7 +110,13 @@ class Settings:
     """C{[buggy_clients]}."""
     port: int = 67
     origins: Mapping[tuple[str, str], Origin] = field(factory=dict)
+    servers: frozenset[int] = field(init=False)
+    """Option 54 of every network: an OFFER that names one of these was ours."""
     _behind: Mapping[int, Sequence[Network]] = field(init=False)
+
+    @servers.default
+    def _own(self) -> frozenset[int]:
+        return frozenset(network.server for network in self.networks)
 
     @_behind.default
     def _by_interface(self) -> Mapping[int, Sequence[Network]]:

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 from uuid import UUID
 
 from pybootd.dhcp.decision import Decision, MessageType, Reply
-from pybootd.dhcp.policy import key_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Host
 from pybootd.events import Bus, Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
@@ -35,7 +34,7 @@ class Telling:
         @param interface: the name of the one that it came in by.
         """
         now = self._time()
-        machine = self._machines.see(mac_text(key_of(request)), now)
+        machine = self._machines.see(mac_text(request.key), now)
         if request.boots and request.kind is not Kind.BOOTP:
             machine.booted = True
         machine.firmware = request.firmware if request.boots else Firmware.SYSTEM

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from pybootd.dhcp.policy import INFINIBAND
+from pybootd.dhcp.request import INFINIBAND
 from pybootd.events import Declined, Released
 from pybootd.machine import mac_text
 from tests.fuzz.support import no_failures
