@@ -47,14 +47,14 @@ class Command:
 COMMANDS = {
     command.name: command
     for command in (
-        Command("boot", "boot", "Say what a machine boots the next time only, and wake it."),
-        Command("check", "inspect", "Say every error and warning, and what would be served where."),
+        Command("boot", "commands.boot", "Say what a machine boots the next time only, and wake it."),
+        Command("check", "commands.inspect", "Say every error and warning, and what would be served where."),
         Command("demo", "demo.command", "Boot a virtual machine here, without touching any network."),
         Command("doctor", "doctor.command", "Say what is wrong on this host, and what to do about it."),
-        Command("explain", "explain", "Say step by step what a client would get, and which line decides it."),
-        Command("leases", "inspect", "List leases, or give one back: leases release MAC|IP."),
-        Command("replay", "replay", "Say what would be answered to the requests of a capture."),
-        Command("watch", "watch", "Show the boots of a running server as they happen."),
+        Command("explain", "commands.explain", "Say step by step what a client would get, and which line decides it."),
+        Command("leases", "commands.inspect", "List leases, or give one back: leases release MAC|IP."),
+        Command("replay", "commands.replay", "Say what would be answered to the requests of a capture."),
+        Command("watch", "commands.watch", "Show the boots of a running server as they happen."),
     )
 }
 

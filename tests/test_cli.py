@@ -11,8 +11,8 @@ from pathlib import Path
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import inspect
 from pybootd.cli import COMMANDS, main
+from pybootd.commands import inspect
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import watch
 from pybootd.cli import main
+from pybootd.commands import watch
+from pybootd.commands.watch import Gone, Lines, Message, Screen, Site, events, messages, site_of, with_patience
 from pybootd.errors import EnvironmentProblem
 from pybootd.reader import read
-from pybootd.watch import Gone, Lines, Message, Screen, Site, events, messages, site_of, with_patience
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = /srv\n"
 ROW = '{"id":"52:54:00:00:00:01","state":"booting","stage":"asked","last_seen":5,"stages":{"asked":5}}'

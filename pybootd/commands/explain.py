@@ -8,6 +8,7 @@ from uuid import UUID
 from attrs import evolve
 from twisted.python import usage
 
+from pybootd.commands.offline import Access, OfflineOptions, answers, traced
 from pybootd.config import Config
 from pybootd.dhcp.architectures import BY_NUMBER, named
 from pybootd.dhcp.client import understand
@@ -21,7 +22,6 @@ from pybootd.dhcp.settings import Settings
 from pybootd.flags import Flags
 from pybootd.here import settings_here
 from pybootd.loading import load
-from pybootd.offline import Access, OfflineOptions, answers, traced
 from pybootd.orders import OrderBook, place_of
 from pybootd.words import address as address_word
 from pybootd.words import mac as mac_word

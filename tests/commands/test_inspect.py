@@ -10,8 +10,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import inspect
 from pybootd.cli import main
+from pybootd.commands import inspect
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.sqlite import SqliteStore
 from tests.support.leases import at_once, bound, declined, fresh, key, released

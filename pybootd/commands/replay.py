@@ -16,6 +16,7 @@ from typing import Any
 from attrs import evolve, frozen
 from twisted.python import usage
 
+from pybootd.commands.offline import Access, OfflineOptions, answers, traced
 from pybootd.config import Config
 from pybootd.dhcp.architectures import name_of
 from pybootd.dhcp.client import BOOT_SERVER_PORT, understand
@@ -31,7 +32,6 @@ from pybootd.interfaces import Verdict
 from pybootd.loading import load
 from pybootd.machine import mac_text
 from pybootd.net.interfaces import Interface
-from pybootd.offline import Access, OfflineOptions, answers, traced
 from pybootd.pcap import DamagedCapture, Datagram, datagrams
 from pybootd.text import printable
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.python import usage
 
+from pybootd.commands.inspect import on_record
 from pybootd.config import Config
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.settings import Network
@@ -18,7 +19,6 @@ from pybootd.doctor.finding import Grade
 from pybootd.errors import EnvironmentProblem, PybootdError
 from pybootd.flags import CommandOptions, Flags
 from pybootd.here import settings_here
-from pybootd.inspect import on_record
 from pybootd.loading import load
 from pybootd.machine import Machine, mac_text
 from pybootd.net.wake import wake

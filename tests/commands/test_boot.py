@@ -9,8 +9,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import boot, here
+from pybootd import here
 from pybootd.cli import main
+from pybootd.commands import boot
 from pybootd.errors import StoreError
 from pybootd.leases.lease import Lease, State
 from pybootd.orders import OrderBook
