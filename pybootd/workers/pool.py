@@ -1,5 +1,6 @@
 """
-The worker processes, as the main process sees them: started, asked in turn, started again when they die, and ended.
+The worker processes, as the main process sees them: started, asked in turn, started again when they die or hang, and
+ended.
 
 A worker is a fresh Python, not a copy of this process: it has the channel and nothing else, no configuration, no other
 descriptor, no more privileges than are left when the server serves.
@@ -17,6 +18,7 @@ from pybootd.text import printable
 from pybootd.workers.channel import AVAILABLE
 from pybootd.workers.messages import Drop, Ended, Look, Looked, Order, Progress, Said
 from pybootd.workers.process import Process, Running
+from pybootd.workers.watch import Watch
 
 PAUSES = 1.0, 60.0
 """Seconds before a worker that died is started again: the first time, and at most, when it dies again and again."""
@@ -176,6 +178,7 @@ class _Worker:
         self._pause = PAUSES[0]
         self._begun = 0.0
         self._timer: Any = None
+        self._watch = Watch(self._reactor, self._ask, self._hung)
 
     @property
     def ready(self) -> bool:
@@ -190,6 +193,8 @@ class _Worker:
             self._process = self._pool.spawn(self._received, self._lost)
         except OSError as error:
             self._lost(f"cannot be started: {error.strerror}")
+        else:
+            self._watch.start()
 
     def hand(self, number: int, task: Task, order: Callable[[int], Order], descriptors: Sequence[int]) -> bool:
         process = self._process
@@ -218,6 +223,7 @@ class _Worker:
     def stop(self) -> None:
         """End now."""
         self._wanted = False
+        self._watch.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         if self._process is None:
@@ -237,14 +243,7 @@ class _Worker:
 
     def _received(self, message: object) -> None:
         if isinstance(message, Looked) and not message.number:
-            self._says = True
-            process = self._process.pid if self._process is not None else 0
-            self._pool.log.info(
-                "{name}: worker {index} is ready, process {process}",
-                name=self._pool.name,
-                index=self._index,
-                process=process,
-            )
+            self._answered()
         elif isinstance(message, Said):
             level = LogLevel.lookupByName(message.level) if message.level in _LEVELS else LogLevel.info
             self._pool.log.emit(
@@ -256,6 +255,19 @@ class _Worker:
             )
         elif isinstance(message, Looked | Progress | Ended):
             self._told(message)
+
+    def _answered(self) -> None:
+        """It is there; when it says so for the first time, it is ready."""
+        self._watch.answered()
+        if self._says or self._process is None:
+            return
+        self._says = True
+        self._pool.log.info(
+            "{name}: worker {index} is ready, process {process}",
+            name=self._pool.name,
+            index=self._index,
+            process=self._process.pid,
+        )
 
     def _told(self, message: Looked | Progress | Ended) -> None:
         task = self.tasks.get(message.number)
@@ -270,8 +282,30 @@ class _Worker:
             task.ended(message.failure)
             self._perhaps_leave()
 
+    # whether it answers
+
+    def _ask(self) -> None:
+        if self._process is not None:
+            self._process.send(Look(0))
+
+    def _hung(self, seconds: float) -> None:
+        """It lives and does nothing: as good as dead, and treated so as soon as it is."""
+        if self._process is None:
+            return
+        self._says = False
+        self._pool.log.error(
+            "{name}: worker {index}, process {process}, has not answered for {seconds:.0f} s, and is killed",
+            name=self._pool.name,
+            index=self._index,
+            process=self._process.pid,
+            seconds=seconds,
+        )
+        self._process.close()  # a late answer would be no sign of life any more
+        self._process.kill()
+
     def _lost(self, how: str) -> None:
         """The process has gone."""
+        self._watch.stop()
         self._process = None
         self._says = False
         tasks, self.tasks = self.tasks, {}

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.workers.messages import Drop, Ended, Look, Looked, Progress, Said, SendFile
 from pybootd.workers.pool import DIED, PAUSES, STEADY, STOPPING, STOPS, Handle, Pool
+from pybootd.workers.watch import ANSWERING, INTERVAL, STARTING
 from tests.support.workers import FakeProcess, Reactor
 
 
@@ -156,6 +157,66 @@ class PoolTests(SynchronousTestCase):
         self.processes[-1].lost("ended")
         self.reactor.advance(PAUSES[0])
         self.assertEqual(len(self.processes), 10)
+
+    def pass_by(self, seconds: float) -> None:
+        """Time, one round of the watch after the other."""
+        self.reactor.pump([INTERVAL] * round(seconds / INTERVAL))
+
+    def test_hang(self) -> None:
+        """A worker that lives and does not answer is killed, the log says why, and it is treated as dead."""
+        one, two = self.ready(2)
+        lost = Task()
+        self.hand(lost)
+        self.reactor.advance(INTERVAL)
+        self.assertEqual((one.orders[-1], two.orders), (Look(0), [Look(0)]))
+        two.tell(Looked(0))
+        self.pass_by(ANSWERING)
+        self.assertEqual((one.killed, two.killed), (1, 0))
+        self.assertIn("TFTP: worker 1, process 4711, has not answered for 30 s, and is killed", self.lines)
+        self.hand()
+        self.hand()
+        self.assertEqual(len([order for order in two.orders if isinstance(order, SendFile)]), 2)
+        self.assertEqual((lost.told, one.closed), ([], 1))
+        one.lost("was ended by signal 9")
+        self.assertEqual(lost.told, [DIED])
+        self.reactor.advance(PAUSES[0])
+        self.assertEqual(len(self.processes), 3)
+        self.processes[2].tell(Looked(0))
+        self.assertEqual(
+            [line for line in self.lines if "ready" in line][2:], ["TFTP: worker 1 is ready, process 4711"]
+        )
+
+    def test_answers(self) -> None:
+        """A worker that answers is asked on and on, and its answers are no news."""
+        [process] = self.ready(1)
+        for _ in range(50):
+            asked = len(process.orders)
+            self.reactor.advance(INTERVAL)
+            self.assertEqual(len(process.orders), asked + 1)
+            process.tell(Looked(0))
+        self.assertEqual((process.killed, len(self.lines)), (0, 1))
+
+    def test_hung_start(self) -> None:
+        """A worker that never says that it is ready is killed in the end, and started again."""
+        self.pool.start(1)
+        self.pass_by(STARTING - INTERVAL)
+        self.assertEqual((self.processes[0].killed, self.processes[0].orders), (0, []))
+        self.pass_by(INTERVAL)
+        self.assertEqual(self.processes[0].killed, 1)
+        self.processes[0].lost("was ended by signal 9")
+        self.reactor.advance(PAUSES[0])
+        self.assertEqual(len(self.processes), 2)
+
+    def test_hang_at_the_end(self) -> None:
+        """A worker that hangs on its last transfer is killed, and leaves; the server's end stops all questions."""
+        [process] = self.ready(1)
+        task = Task()
+        self.hand(task)
+        self.pool.resize(0)
+        self.pass_by(INTERVAL + ANSWERING)
+        self.assertEqual(process.killed, 1)
+        process.lost("was ended by signal 9")
+        self.assertEqual((task.told, self.reactor.getDelayedCalls()), ([DIED], []))
 
     def test_no_process(self) -> None:
         """Where no process can be started, that is logged and tried again; the main process serves."""
