@@ -102,7 +102,7 @@ class Decision:
     """The address to hold for this machine for a while (an OFFER): memory only."""
 
     release: bool = False
-    """The machine's offer, if any, is void: it chose another server."""
+    """The machine's offer, if any, is void: it chose another server, or has its lease already."""
 
     wants_address: bool = False
     """It would be served if there were a free address for it."""

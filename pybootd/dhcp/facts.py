@@ -51,6 +51,9 @@ class Facts:
     writable: bool = True
     """Whether the lease store can be written; without it nothing is promised beyond what it holds."""
 
+    alone: bool = False
+    """No other server writes to the lease store: what is on record of the machine is all that holds."""
+
     complete: bool = True
     """Whether it is known what the servers know that share the lease store; else nobody is told that it is wrong."""
 

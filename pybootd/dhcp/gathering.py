@@ -69,6 +69,7 @@ class Gathering:
             taken=frozenset([one for one in could_have if self._table.taken(one, key, now)]) if could_have else NONE,
             booted=machine.booted,
             writable=not self._commit.failing,
+            alone=self._commit.alone,
             attempt=attempt,
             loaded=loaded,
             loads=loads,

@@ -27,6 +27,12 @@ from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS
 
 ETHERNET = 1
+_BEGINS = (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT)
+"""What a program asks that has just been started."""
+
+GOOD_ENOUGH = 0.75
+"""A lease of which so much is left is not written down anew."""
+
 NO_STORE = "the lease store cannot be written, so no lease can be promised"
 
 
@@ -292,14 +298,40 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
             return situation.silent(choice.reason, choice.origin)
         form = _form(situation, choice)
         file = choice.told(form)
-    told = lease_time if type is not MessageType.BOOTP else 0
+    left = _left(situation, address)
+    told = left or (lease_time if type is not MessageType.BOOTP else 0)
     reply = answer(situation, type, address=address, lease_time=told, form=form, file=file)
     situation.note("answer", type.name)
     if not situation.facts.writable:
         return situation.answered(reply)
     if type is MessageType.OFFER and not situation.quirk.binds:
         return situation.answered(reply, offer=address)
+    if left:
+        situation.note("lease", f"as it is on record, for {left} s more")
+        return situation.answered(reply, release=True)
     return situation.answered(reply, claim=_claim(situation, type, address))
+
+
+def _left(situation: Situation, address: int) -> int:
+    """
+    Seconds for which the lease on record holds still, where that is good enough (RFC 2131 4.3.1 has it returned); 0
+    where a new one is to be written down.
+
+    A machine that boots asks two or three times within a minute, each time as another program: only the first one
+    waits for a disk.  Who renews wants a new lease, and gets it.  They are few different times, so that replies have
+    their templates in common.
+    """
+    facts, whole = situation.facts, situation.network.lease_time
+    lease, certain = facts.lease, facts.alone and facts.writable
+    if not certain or lease is None or lease.address != address or lease.state is not State.BOUND:
+        return 0
+    left = lease.expires - facts.now
+    if not whole * GOOD_ENOUGH <= left <= whole or situation.request.kind not in _BEGINS or situation.quirk.binds:
+        return 0
+    if (lease.uuid, lease.hostname) != (_uuid(situation), _hostname(situation)):
+        return 0
+    step = max(1, whole // 64)
+    return int(left) // step * step
 
 
 def _form(situation: Situation, choice: Choice) -> Form:
@@ -310,14 +342,24 @@ def _form(situation: Situation, choice: Choice) -> Form:
 
 
 def _claim(situation: Situation, type: MessageType, address: int) -> Claim:
-    request, lease, network = situation.request, situation.facts.lease, situation.network
+    lease, network = situation.facts.lease, situation.network
     # a BOOTP client never asks again
     ends = type is not MessageType.BOOTP and network.lease_time < FOREVER
     expires = situation.facts.now + network.lease_time if ends else inf
-    uuid = request.uuid or (lease.uuid if lease is not None else b"")
-    hostname = situation.hostname or request.hostname
-    bound = Lease(address, situation.key, State.BOUND, expires, uuid, hostname)
+    bound = Lease(address, situation.key, State.BOUND, expires, _uuid(situation), _hostname(situation))
     return Claim(bound, fresh=lease is None or lease.address != address or lease.state is not State.BOUND)
+
+
+def _uuid(situation: Situation) -> bytes:
+    """For the record: an operating system does not repeat what the boot phase told."""
+    lease = situation.facts.lease
+    return situation.request.uuid or (lease.uuid if lease is not None else b"")
+
+
+def _hostname(situation: Situation) -> str:
+    """For the record: a ROM does not know what its operating system told."""
+    lease = situation.facts.lease
+    return situation.hostname or situation.request.hostname or (lease.hostname if lease is not None else "")
 
 
 def _exhausted(situation: Situation) -> Decision:

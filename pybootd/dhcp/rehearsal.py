@@ -121,6 +121,7 @@ class Rehearsal:
             owner=table.owner(spoken, now) if spoken else None,
             taken=frozenset(one for one in could_have if one and table.taken(one, key, now)),
             booted=key in self._booted,
+            alone=True,
             attempt=self._history.attempt(key, request, now) if request.boots else 0,
             loaded=loaded,
             loads=loads,

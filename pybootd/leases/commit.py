@@ -53,6 +53,8 @@ class GroupCommit:
             ask again.
         """
         self.most = waiting
+        self.alone = not store.shared
+        """Whether nobody else writes to the store."""
         self._store = store
         self._call_later = call_later
         self._waiting: list[tuple[Claim, Done]] = []

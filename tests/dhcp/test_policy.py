@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from struct import pack
+from struct import pack, unpack
 
 from attrs import evolve
 from hypothesis import given
@@ -248,6 +248,44 @@ class WhoTests(PolicyTestCase):
 
 class RequestTests(PolicyTestCase):
     """RFC 2131 4.3.2: the four kinds of REQUEST."""
+
+    def test_on_record(self) -> None:
+        """
+        A lease that was written down a short while ago holds: nothing is written, and its machine is told what is left
+        of it, or a little less.
+        """
+        lease = Lease(ADDRESS, MAC, State.BOUND, NOW + 80000, UUID, "lab7")
+        known = Facts(now=NOW, lease=lease, owner=MAC, alone=True)
+        for decision in (
+            self.decide(selecting("10.0.0.100", options=BIOS), known),
+            self.decide(request(REQUEST, {**SYSTEM, 50: pack("!I", ADDRESS), 12: b"lab7"}), known),
+        ):
+            kind, address, options = self.reply(decision)
+            self.assertEqual((kind, address, decision.claim), (MessageType.ACK, ADDRESS, None))
+            (told,) = unpack("!I", options[51])
+            self.assertTrue(80000 - 86400 // 64 <= told <= 80000)
+            self.assertEqual(unpack("!I", options[58])[0], told // 2)
+        offer = self.decide(request(DISCOVER, BIOS), known)
+        self.assertEqual(self.reply(offer)[2][51], pack("!I", told))
+
+    def test_on_record_in_part(self) -> None:
+        """It is written down anew where it says less, little is left of it, or others may have changed it."""
+        lease = Lease(ADDRESS, MAC, State.BOUND, NOW + 80000, UUID, "lab7")
+        known = Facts(now=NOW, lease=lease, owner=MAC, alone=True)
+        asked = selecting("10.0.0.100", options=BIOS)
+        for facts in (
+            evolve(known, alone=False),
+            evolve(known, lease=evolve(lease, expires=NOW + 64000)),
+            evolve(known, lease=evolve(lease, expires=NOW + 90000)),
+            evolve(known, lease=evolve(lease, uuid=b"")),
+        ):
+            decision = self.decide(asked, facts)
+            self.assertEqual(self.reply(decision)[2][51], pack("!I", 86400))
+            self.assertEqual(decision.claim.lease.expires, NOW + 86400)
+        renewed = self.decide(request(REQUEST, SYSTEM, ciaddr="10.0.0.100", unicast=True), known)
+        self.assertEqual(renewed.claim.lease.expires, NOW + 86400)
+        named = self.decide(selecting("10.0.0.100", options={**BIOS, 12: b"lab8"}), known)
+        self.assertEqual(named.claim.lease.hostname, "lab8")
 
     def test_selecting(self) -> None:
         """The offered address is ACKed, with a lease to be written down first."""

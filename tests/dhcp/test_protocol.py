@@ -102,10 +102,29 @@ class LifeTests(SynchronousTestCase):
         """A renewal goes to the address, is written down, and told."""
         server = Server()
         server.obtain(BIOS)
-        server.clock.advance(1000)
+        server.clock.advance(43200)
         (ack,) = server.say(REQUEST, SYSTEM, ciaddr="10.0.0.100", to="10.0.0.1", source=("10.0.0.100", 68))
         self.assertEqual((ack.kind, ack.to.way, ack.to.address), (ACK, Way.ROUTED, FIRST))
         self.assertEqual(server.store.claims[-1].lease.expires, server.clock.seconds() + 86400)
+
+    def test_next_program(self) -> None:
+        """What a machine loads asks again: its lease is as it was written down, and nobody waits for a disk."""
+        server = Server()
+        server.obtain(BIOS)
+        server.clock.advance(20)
+        server.store.waiting = []
+        ack = server.obtain({**IPXE, 93: b"\0\0"})
+        self.assertEqual((ack.kind, ack.address), (ACK, FIRST))
+        self.assertEqual(server.store.waiting, [])
+        self.assertEqual(server.told(Leased)[-1].expires, server.table.at(FIRST).expires)
+        self.assertEqual(server.table.offered(MAC, server.clock.seconds()), 0)
+        # the system says its name: that is to be remembered
+        server.store.waiting = None
+        server.obtain({**SYSTEM, 12: b"lab7"})
+        self.assertEqual(server.store.claims[-1].lease.hostname, "lab7")
+        server.obtain(BIOS)
+        self.assertEqual(server.table.at(FIRST).hostname, "lab7")
+        self.assertEqual(len(server.store.claims), 2)
 
     def test_release(self) -> None:
         """A released address is told, and kept for its machine while there are others."""
