@@ -141,7 +141,8 @@ def compose(config: Config, reactor: Any) -> BootServer:
     if config.http_server:
         parts.append(HttpService(shared, _resolver(shared, config.http_root)))
     if config.status.enable:
-        parts.append(StatusService(shared))
+        pools = [part.workers for part in parts if isinstance(part, TftpService | HttpService)]
+        parts.append(StatusService(shared, lambda: [pool.census() for pool in pools]))
     for part in (*shared.attached, *parts):
         part.setServiceParent(server)
     return server
@@ -236,7 +237,11 @@ def _notifiers(shared: Shared) -> list[INotifier]:
 
 
 class TftpService(Service):
-    """TFTP on port 69."""
+    """
+    TFTP on port 69.
+
+    @ivar workers: who sends in place of this process.
+    """
 
     name = "tftp"
     log = Logger()
@@ -249,8 +254,8 @@ class TftpService(Service):
             config.tftpd, config.limits, resolver, shared.machines, shared.bus, shared.reactor, time=time.time
         )
         self._port: DatagramPort | None = None
-        self._workers = Pool("TFTP", shared.reactor)
-        self._tftp.lender = BlockLender(self._workers)
+        self.workers = Pool("TFTP", shared.reactor)
+        self._tftp.lender = BlockLender(self.workers)
 
     def bind(self) -> None:
         """The port of C{[tftpd]}."""
@@ -265,7 +270,7 @@ class TftpService(Service):
         def turn() -> None:
             self._shared, self._resolver = shared, resolver
             self._tftp.configure(shared.config.tftpd, shared.config.limits, resolver)
-            self._workers.resize(shared.config.tftpd.workers)
+            self.workers.resize(shared.config.tftpd.workers)
 
         return turn
 
@@ -276,18 +281,22 @@ class TftpService(Service):
             self.log.info(
                 "TFTP serves {root} on port {port}", root=self._resolver.root or "filters only", port=self._port.port
             )
-            self._workers.start(self._shared.config.tftpd.workers)
+            self.workers.start(self._shared.config.tftpd.workers)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         self._tftp.stop()
         if self._port is not None:
             self._port.stop()
-        return self._workers.stop()
+        return self.workers.stop()
 
 
 class HttpService(Service):
-    """HTTP on port 80."""
+    """
+    HTTP on port 80.
+
+    @ivar workers: as in L{TftpService}.
+    """
 
     name = "http"
     log = Logger()
@@ -297,7 +306,7 @@ class HttpService(Service):
         self._resolver = resolver
         self._socket: socket.socket | None = None
         self._port: Any = None
-        self._workers = Pool("HTTP", shared.reactor)
+        self.workers = Pool("HTTP", shared.reactor)
         self._certificate = _certificate(shared.config)
         self._site = Site(
             resolver,
@@ -309,7 +318,7 @@ class HttpService(Service):
             limits=shared.config.limits,
             time=time.time,
         )
-        self._site.lender = FileLender(self._workers)
+        self._site.lender = FileLender(self.workers)
 
     def prepare(self, shared: Shared, resolver: Resolver) -> Turn:
         """
@@ -325,7 +334,7 @@ class HttpService(Service):
             site.resolver, site.admit, site.limits = resolver, _admission(shared), shared.config.limits
             if self._certificate is not None and certificate is not None:
                 self._certificate.become(certificate)
-            self._workers.resize(shared.config.httpd.workers)
+            self.workers.resize(shared.config.httpd.workers)
 
         return turn
 
@@ -350,11 +359,11 @@ class HttpService(Service):
                 root=self._resolver.root or "filters only",
                 port=self._port.getHost().port,
             )
-            self._workers.start(shared.config.httpd.workers)
+            self.workers.start(shared.config.httpd.workers)
 
     def stopService(self) -> Any:
         super().stopService()
-        stops = [self._workers.stop()]
+        stops = [self.workers.stop()]
         if self._port is not None:
             stops.append(self._port.stopListening())
         return DeferredList(stops)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from pybootd.net.tcp import bind_tcp
 from pybootd.shared import Shared
 from pybootd.status.board import Board
+from pybootd.workers.census import Crew
 
 
 class StatusService(Service):
@@ -21,7 +22,8 @@ class StatusService(Service):
     name = "status"
     log = Logger()
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, workers: Callable[[], Iterable[Crew]] = lambda: ()) -> None:
+        """@param workers: the worker processes at this moment."""
         self._shared = shared
         self._socket: socket.socket | None = None
         self._port: Any = None
@@ -32,6 +34,7 @@ class StatusService(Service):
             leases=lambda: self._shared.table or (),
             exchanges=lambda mac: self._shared.exchanges.of(mac) if self._shared.exchanges is not None else (),
             troubles=self._troubles,
+            workers=workers,
         )
         for subscriber in self._board.subscribers:
             shared.bus.subscribe(subscriber)

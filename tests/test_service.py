@@ -133,7 +133,7 @@ class ServiceTests(SynchronousTestCase):
         """Another number of workers takes effect without a restart, for each protocol."""
         server = self.serve(self.read())
         tftp, http = self.part(server, "tftp"), self.part(server, "http")
-        pools = [part._workers for part in (tftp, http)]  # type: ignore[attr-defined]
+        pools = [part.workers for part in (tftp, http)]  # type: ignore[attr-defined]
         self.assertEqual([pool.count for pool in pools], [0, 0])
         self.turn(server, self.read(extra="[httpd]\nworkers = 3\n", **{"[tftpd]": "[tftpd]\nworkers = 2"}))
         self.assertEqual([pool.count for pool in pools], [2, 3])

@@ -15,6 +15,7 @@ from pybootd.status.guard import Guard
 from pybootd.status.metrics import metrics
 from pybootd.status.site import site
 from pybootd.status.timeline import Timeline
+from pybootd.workers.census import Crew
 
 MOST = 10_000
 """Machines, whatever C{[limits] machines} allows: each has up to some tens of kilobytes here."""
@@ -37,12 +38,13 @@ class Board:
         leases: Callable[[], Iterable[Lease]] = lambda: (),
         exchanges: Callable[[str], Sequence[dict[str, object]]] = lambda mac: (),
         troubles: Callable[[], Sequence[str]] = lambda: (),
+        workers: Callable[[], Iterable[Crew]] = lambda: (),
         names: Sequence[str] | None = None,
     ) -> None:
         """
         @param time: seconds since the epoch.
         @param leases: all leases at this moment; C{exchanges}: the packets and decisions of a machine; C{troubles}:
-            what keeps this server from serving.
+            what keeps this server from serving; C{workers}: the worker processes.
         @param names: this host's; None: they are found out.
         """
         self.timeline = Timeline(min(config.limits.machines, MOST))
@@ -53,7 +55,8 @@ class Board:
                 "transfers_running": ("Transfers under way.", lambda: self.timeline.running),
                 "leases": ("Leases that are known, ended ones too.", lambda: sum(1 for _ in leases())),
                 "readers": ("Readers of the live stream.", lambda: len(self.feed)),
-            }
+            },
+            workers,
         )
         self.subscribers = (self.feed.notify, *tellers)
         guard = Guard(config.status.token, _own_names() if names is None else names)

@@ -15,11 +15,15 @@ from twisted.web.server import Request
 from pybootd import __version__, events
 from pybootd.events import Event
 from pybootd.status.api import Page, send
+from pybootd.workers.census import Crew
 
 ADVICE = "metrics need prometheus_client: pip install pybootd[status]"
 
 SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300)
 """Bounds of how long a transfer takes."""
+
+Crews = Callable[[], Iterable[Crew]]
+"""The worker processes at this moment; asked from another thread."""
 
 Gauges = Mapping[str, tuple[str, Callable[[], float]]]
 """Names, what they mean, and what they are at this moment; asked from another thread."""
@@ -34,10 +38,39 @@ class Absent(Page):
         return send(request, 501, f"{ADVICE}\n".encode(), b"text/plain; charset=utf-8")
 
 
+class WorkerMetrics:
+    """The worker processes, as a collector of prometheus_client: what each is and has done is known elsewhere."""
+
+    def __init__(self, client: Any, crews: Crews) -> None:
+        self._client = client
+        self._crews = crews
+
+    def collect(self) -> Iterable[Any]:
+        """All of them, at a scrape."""
+        family, by = self._client.metrics_core, ["protocol"]
+        wanted = family.GaugeMetricFamily("pybootd_workers", "Worker processes that there are to be.", labels=by)
+        ready = family.GaugeMetricFamily("pybootd_workers_ready", "Worker processes that take transfers.", labels=by)
+        restarts = family.CounterMetricFamily(
+            "pybootd_worker_restarts", "Worker processes that died or hung, and were started again.", labels=by
+        )
+        by = [*by, "worker"]
+        transfers = family.GaugeMetricFamily("pybootd_worker_transfers", "Transfers under way in a worker.", labels=by)
+        sent = family.CounterMetricFamily("pybootd_worker_sent_bytes", "Bytes of files that a worker sent.", labels=by)
+        for crew in self._crews():
+            of = [crew.protocol]
+            wanted.add_metric(of, crew.count)
+            ready.add_metric(of, sum(place.ready for place in crew.places))
+            restarts.add_metric(of, crew.restarts)
+            for place in crew.places:
+                transfers.add_metric([*of, str(place.index)], place.transfers)
+                sent.add_metric([*of, str(place.index)], place.sent)
+        return wanted, ready, restarts, transfers, sent
+
+
 class Metrics:
     """Counts what happens."""
 
-    def __init__(self, client: Any, gauges: Gauges) -> None:
+    def __init__(self, client: Any, gauges: Gauges, crews: Crews = lambda: ()) -> None:
         """@param client: the module prometheus_client."""
         self.registry = registry = client.CollectorRegistry()
         for collector in (client.ProcessCollector, client.PlatformCollector, client.GCCollector):
@@ -64,6 +97,7 @@ class Metrics:
             buckets=SECONDS,
             registry=registry,
         )
+        registry.register(WorkerMetrics(client, crews))
         for name, (what, value) in gauges.items():
             client.Gauge(f"pybootd_{name}", what, registry=registry).set_function(value)
 
@@ -106,7 +140,7 @@ _COUNTS: Mapping[type[Event], Callable[[Metrics, Any], object]] = {
 }
 
 
-def metrics(gauges: Gauges) -> tuple[IResource, Iterable[Callable[[Event], None]]]:
+def metrics(gauges: Gauges, crews: Crews = lambda: ()) -> tuple[IResource, Iterable[Callable[[Event], None]]]:
     """
     What C{/metrics} is, and who must be told of events for it.
 
@@ -117,6 +151,6 @@ def metrics(gauges: Gauges) -> tuple[IResource, Iterable[Callable[[Event], None]
         from prometheus_client.twisted import MetricsResource
     except ImportError:
         return Absent(), ()
-    counted = Metrics(prometheus_client, gauges)
+    counted = Metrics(prometheus_client, gauges, crews)
     resource: IResource = MetricsResource(registry=counted.registry)
     return resource, (counted.notify,)

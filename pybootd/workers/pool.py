@@ -9,12 +9,15 @@ descriptor, no more privileges than are left when the server serves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count as numbers
 from typing import Any, Protocol
 
+from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 
 from pybootd.text import printable
+from pybootd.workers.census import Crew, Place
 from pybootd.workers.channel import AVAILABLE
 from pybootd.workers.messages import Drop, Ended, Look, Looked, Order, Progress, Said
 from pybootd.workers.process import Process, Running
@@ -89,7 +92,7 @@ class Pool:
         self.running = False
         self._stopped: Deferred[None] = Deferred()
         self._number = 0
-        self._next_index = 0
+        self._restarts = 0
 
     def start(self, count: int) -> None:
         """Have so many workers, once the reactor runs and takes care of processes."""
@@ -119,10 +122,19 @@ class Pool:
             self._leaving.add(worker)
             worker.retire()
         while len(self._workers) < count:
-            self._next_index += 1
-            worker = _Worker(self, self._next_index)
+            taken = {worker.index for worker in (*self._workers, *self._leaving)}
+            worker = _Worker(self, next(index for index in numbers(1) if index not in taken))
             self._workers.append(worker)
             worker.start()
+
+    def census(self) -> Crew:
+        """How they are.  May be called from any thread."""
+        workers = sorted((*self._workers, *self._leaving), key=lambda worker: worker.index)
+        return Crew(self.name.lower(), self.count, self._restarts, [worker.place for worker in workers])
+
+    def restarted(self) -> None:
+        """One died, and is started again."""
+        self._restarts += 1
 
     def hand(self, task: Task, order: Callable[[int], Order], descriptors: Sequence[int]) -> Handle | None:
         """
@@ -164,14 +176,24 @@ class Pool:
         return self._start(self._reactor, received, lost)
 
 
+@define
+class _Errand:
+    """A task under way."""
+
+    task: Task
+    sent: int = 0
+    """Bytes that were told of."""
+
+
 class _Worker:
     """One place in the pool: a process, and after its death the next one."""
 
     def __init__(self, pool: Pool, index: int) -> None:
-        self.tasks: dict[int, Task] = {}
+        self.index = index
+        self.tasks: dict[int, _Errand] = {}
+        self._sent = 0
         self._pool = pool
         self._reactor = pool._reactor
-        self._index = index
         self._process: Running | None = None
         self._says = False
         self._wanted = True
@@ -184,6 +206,11 @@ class _Worker:
     def ready(self) -> bool:
         """Whether it takes transfers."""
         return self._says and self._wanted
+
+    @property
+    def place(self) -> Place:
+        """What there is to know of it."""
+        return Place(self.index, self.ready, len(self.tasks), self._sent)
 
     def start(self) -> None:
         """Begin, or begin again."""
@@ -200,7 +227,7 @@ class _Worker:
         process = self._process
         if process is None or not process.hand(order(number), descriptors):
             return False
-        self.tasks[number] = task
+        self.tasks[number] = _Errand(task)
         return True
 
     def drop(self, number: int) -> None:
@@ -250,11 +277,11 @@ class _Worker:
                 level,
                 "{name}: worker {index}: {text}",
                 name=self._pool.name,
-                index=self._index,
+                index=self.index,
                 text=printable(message.text, len(message.text)),
             )
         elif isinstance(message, Looked | Progress | Ended):
-            self._told(message)
+            self._reported(message)
 
     def _answered(self) -> None:
         """It is there; when it says so for the first time, it is ready."""
@@ -265,21 +292,23 @@ class _Worker:
         self._pool.log.info(
             "{name}: worker {index} is ready, process {process}",
             name=self._pool.name,
-            index=self._index,
+            index=self.index,
             process=self._process.pid,
         )
 
-    def _told(self, message: Looked | Progress | Ended) -> None:
-        task = self.tasks.get(message.number)
-        if task is None:
+    def _reported(self, message: Looked | Progress | Ended) -> None:
+        errand = self.tasks.get(message.number)
+        if errand is None:
             return  # it was dropped
         if isinstance(message, Looked):
-            task.looked()
+            errand.task.looked()
             return
-        task.progressed(message.sent, message.resent)
+        self._sent += max(0, message.sent - errand.sent)
+        errand.sent = message.sent
+        errand.task.progressed(message.sent, message.resent)
         if isinstance(message, Ended):
             del self.tasks[message.number]
-            task.ended(message.failure)
+            errand.task.ended(message.failure)
             self._perhaps_leave()
 
     # whether it answers
@@ -296,7 +325,7 @@ class _Worker:
         self._pool.log.error(
             "{name}: worker {index}, process {process}, has not answered for {seconds:.0f} s, and is killed",
             name=self._pool.name,
-            index=self._index,
+            index=self.index,
             process=self._process.pid,
             seconds=seconds,
         )
@@ -311,17 +340,18 @@ class _Worker:
         tasks, self.tasks = self.tasks, {}
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        for task in tasks.values():
-            task.ended(DIED if self._pool.running else STOPS)
+        for errand in tasks.values():
+            errand.task.ended(DIED if self._pool.running else STOPS)
         if not self._wanted:
             self._pool.gone(self)
             return
+        self._pool.restarted()
         if self._reactor.seconds() - self._begun >= STEADY:
             self._pause = PAUSES[0]
         self._pool.log.error(
             "{name}: worker {index} {how}; transfers lost: {count}; it is started again in {pause:.0f} s",
             name=self._pool.name,
-            index=self._index,
+            index=self.index,
             how=how,
             count=len(tasks),
             pause=self._pause,

@@ -76,6 +76,7 @@ class ApiTests(EndToEndTestCase):
         self.assertIn("pool_start", json.dumps(page["exchanges"][1]["trace"]))
         metrics = self.client.run("curl", "-s", *token, f"{site}/metrics").stdout
         self.assertIn('pybootd_sent_bytes_total{protocol="tftp"} 300000.0', metrics)
+        self.assertIn('pybootd_workers{protocol="tftp"} 0.0', metrics)
         self.assertEqual(get(self.client, "/healthz", site=site)["status"], "ok")
         self.assertEqual(self.pybootd.program.stop(), 0, self.pybootd.log)
         self.assertNotIn("Traceback", self.pybootd.log)

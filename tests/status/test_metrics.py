@@ -12,6 +12,7 @@ import prometheus_client
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.status.metrics import Metrics, metrics
+from pybootd.workers.census import Crew, Place
 from tests.support.boots import Story
 from tests.support.status import Status
 
@@ -20,7 +21,8 @@ class MetricsTests(SynchronousTestCase):
     """What is counted."""
 
     def setUp(self) -> None:
-        self.metrics = Metrics(prometheus_client, {"machines": ("Machines.", lambda: 7)})
+        self.crews: list[Crew] = []
+        self.metrics = Metrics(prometheus_client, {"machines": ("Machines.", lambda: 7)}, lambda: self.crews)
         self.story = Story(self.metrics.notify)
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -56,6 +58,18 @@ class MetricsTests(SynchronousTestCase):
     def test_gauge(self) -> None:
         """What is asked for at the moment of a scrape."""
         self.assertEqual(self.value("machines"), 7)
+
+    def test_workers(self) -> None:
+        """The worker processes: how many of each protocol, and what each one has to do and has done."""
+        self.assertIsNone(self.value("workers", protocol="http"))
+        self.crews = [Crew("tftp", 0, 0, []), Crew("http", 2, 5, [Place(1, True, 3, 4096), Place(2, False, 0, 100)])]
+        self.assertEqual(self.value("workers", protocol="tftp"), 0)
+        self.assertEqual(self.value("workers", protocol="http"), 2)
+        self.assertEqual(self.value("workers_ready", protocol="http"), 1)
+        self.assertEqual(self.value("worker_restarts_total", protocol="http"), 5)
+        self.assertEqual(self.value("worker_transfers", protocol="http", worker="1"), 3)
+        self.assertEqual(self.value("worker_sent_bytes_total", protocol="http", worker="1"), 4096)
+        self.assertEqual(self.value("worker_sent_bytes_total", protocol="http", worker="2"), 100)
 
     def test_names_of_clients(self) -> None:
         """Nothing that a client invents makes another time series."""

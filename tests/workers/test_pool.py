@@ -7,6 +7,7 @@ from typing import Any
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.workers.census import Crew, Place
 from pybootd.workers.messages import Drop, Ended, Look, Looked, Progress, Said, SendFile
 from pybootd.workers.pool import DIED, PAUSES, STEADY, STOPPING, STOPS, Handle, Pool
 from pybootd.workers.watch import ANSWERING, INTERVAL, STARTING
@@ -245,6 +246,43 @@ class PoolTests(SynchronousTestCase):
         two.lost("ended")
         self.assertEqual(len(self.processes), 2)
         self.assertFalse([line for line in self.lines if "started again" in line])
+
+    def test_indices(self) -> None:
+        """A worker is numbered with the least number that no other one has, so that there are as few as workers."""
+        self.ready(2)
+        self.hand()
+        self.hand()
+        self.pool.resize(1)
+        self.pool.resize(2)
+        places = [place.index for place in self.pool.census().places]
+        self.assertEqual(places, [1, 2, 3])
+        self.processes[1].tell(Ended(self.processes[1].orders[0].number, 9, ""))
+        self.processes[1].lost("ended")
+        self.pool.resize(3)
+        self.assertEqual([place.index for place in self.pool.census().places], [1, 2, 3])
+
+    def test_census(self) -> None:
+        """What is told of them: who is there, how much each has to do and has done, and how often one was restarted."""
+        self.assertEqual(self.pool.census(), Crew("tftp", 0, 0, []))
+        one, _ = self.ready(2)
+        self.hand()
+        self.hand()
+        self.hand()
+        first, second = (order.number for order in one.orders)
+        one.tell(Progress(first, 300))
+        one.tell(Progress(first, 500))
+        one.tell(Ended(second, 70, ""))
+        places = [Place(1, True, 1, 570), Place(2, True, 1, 0)]
+        self.assertEqual(self.pool.census(), Crew("tftp", 2, 0, places))
+        one.lost("failed with status 1")
+        places[0] = Place(1, False, 0, 570)
+        self.assertEqual(self.pool.census(), Crew("tftp", 2, 1, places))
+        self.reactor.advance(PAUSES[0])
+        self.processes[2].tell(Looked(0))
+        self.hand()
+        self.processes[2].tell(Ended(self.processes[2].orders[0].number, 30, "gone"))
+        places[0] = Place(1, True, 0, 600)
+        self.assertEqual(self.pool.census(), Crew("tftp", 2, 1, places))
 
     def test_stop(self) -> None:
         """The server's end is told to every task, waits for every process, and for none that hangs."""
