@@ -17,6 +17,23 @@ class Knot:
         self.itself = self
 
 
+class Counted(Knot):
+    """
+    A knot that is counted.
+
+    @cvar there: how many there are.
+    """
+
+    there = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Counted.there += 1
+
+    def __del__(self) -> None:
+        Counted.there -= 1
+
+
 class GarbageTests(SynchronousTestCase):
     """Rarely, but it is."""
 
@@ -31,6 +48,15 @@ class GarbageTests(SynchronousTestCase):
         kept = [[] for _ in range(3 * YOUNG)]  # type: ignore[var-annotated]
         self.assertIsNone(knot())
         self.assertEqual(len(kept), 3 * YOUNG)
+
+    def test_few_wait(self) -> None:
+        """However many cycles come and go, no more wait to be found than a fraction of a MiB holds."""
+        search_rarely()
+        before, most = Counted.there, 0
+        for _ in range(30_000):
+            Counted()
+            most = max(most, Counted.there - before)
+        self.assertLess(most, 5000)
 
     def test_old(self) -> None:
         """What was there before is not looked through any more."""

@@ -46,7 +46,7 @@ SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",  # macOS: through the disk's own cache too
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -2048",
+    "PRAGMA cache_size = -256",  # KiB: only the end of the table is written; a larger one fills with pages nobody reads
 )
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS leases (

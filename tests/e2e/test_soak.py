@@ -77,9 +77,15 @@ class SoakTests(EndToEndTestCase):
         return outcome
 
     def memory(self) -> float:
-        """MiB that the server holds for itself."""
+        """
+        MiB that the server holds for itself, swapped out or not.
+
+        Not its private pages: those of Python's own files, some 12 MiB, are that only while nobody else runs Python.
+        """
         text = Path(f"/proc/{self.pybootd.program.pid}/smaps_rollup").read_text()
-        return sum(int(kilobytes) for kilobytes in re.findall(r"Private_\w+: +(\d+)", text)) / 1024
+        return (
+            sum(int(kilobytes) for kilobytes in re.findall(r"^(?:Anonymous|Swap): +(\d+)", text, re.MULTILINE)) / 1024
+        )
 
     def descriptors(self) -> int:
         """How many descriptors the server has open."""

@@ -102,6 +102,13 @@ class DurableTests(SqliteTestCase):
         self.assertEqual(database.execute("PRAGMA synchronous").fetchone(), (2,))
         self.assertEqual(database.execute("PRAGMA journal_mode").fetchone(), ("wal",))
 
+    def test_memory(self) -> None:
+        """However large the file becomes, few of its pages stay in memory."""
+        self.open()
+        database = self.store._database
+        assert database is not None
+        self.assertEqual(database.execute("PRAGMA cache_size").fetchone(), (-256,))
+
     def test_private(self) -> None:
         """Nobody else may read who has which address."""
         self.addCleanup(os.umask, os.umask(0))
