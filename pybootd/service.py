@@ -24,6 +24,7 @@ from pybootd.content.urls import is_url
 from pybootd.dhcp.preview import Difference
 from pybootd.dhcpd import DhcpService
 from pybootd.errors import EnvironmentProblem
+from pybootd.http.connection import Served
 from pybootd.http.site import Admission, Site
 from pybootd.http.tls import Certificate, secured
 from pybootd.interfaces import INotifier
@@ -350,7 +351,10 @@ class HttpService(Service):
             factory: Any = self._site
             if self._certificate is not None:
                 factory = secured(self._site, self._certificate, shared.reactor)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # each connection inherits it
             self._port = shared.reactor.adoptStreamPort(self._socket.fileno(), socket.AF_INET, factory)
+            if self._certificate is None:
+                self._port.transport = Served
             self._socket.close()
             self._socket = None
             self.log.info(

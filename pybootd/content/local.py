@@ -111,6 +111,7 @@ class LocalFiles:
         self._call_later = call_later
         self._shared: dict[tuple[str, str, bool], _Shared] = {}
         self._idle: set[_Shared] = set()
+        self._closing = False
 
     def open(self, root: str, name: str, ignore_case: bool = False) -> Content:
         """
@@ -165,11 +166,13 @@ class LocalFiles:
         if self._call_later is None or self._shared.get(shared.key) is not shared or len(self._idle) >= IDLE:
             self._close(shared)
             return
-        if not self._idle:
-            self._call_later(KEPT, self._close_idle)
         self._idle.add(shared)
+        if not self._closing:  # one timer at a time, however often a small file comes and goes
+            self._closing = True
+            self._call_later(KEPT, self._close_idle)
 
     def _close_idle(self) -> None:
+        self._closing = False
         for shared in tuple(self._idle):
             self._close(shared)
 

@@ -8,7 +8,7 @@ the resolver and nothing else; what it gets is a file or a sentence in plain tex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import RESPONSES, Request
+from twisted.web.http_headers import Headers
 
 from pybootd.content.content import Content
 from pybootd.content.refusal import script
@@ -69,7 +70,7 @@ TYPES = {
     "xz": b"application/x-xz",
 }
 
-_CONDITIONAL = (b"Range", b"If-Range", b"If-None-Match", b"If-Modified-Since")
+_CONDITIONAL = (b"range", b"if-range", b"if-none-match", b"if-modified-since")
 """The fields of L{Conditions}, in its order."""
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
@@ -81,7 +82,8 @@ def name_of(target: bytes) -> bytes:
 
     @raise NotFound: it is no path, or hides a C{/} in a C{%}-form.
     """
-    path = _ABSOLUTE.sub(b"", target, count=1).partition(b"?")[0]
+    path = target if target.startswith(b"/") else _ABSOLUTE.sub(b"", target, count=1)
+    path = path.partition(b"?")[0]
     if not path.startswith(b"/") or b"%2f" in path.lower():
         raise NotFound("no such file")
     return unquote_to_bytes(path)
@@ -99,6 +101,23 @@ def date(seconds: int) -> bytes:
     return formatdate(seconds, usegmt=True).encode("ascii")
 
 
+@lru_cache(64)
+def _status(version: bytes, status: int, now: int) -> bytes:
+    """What an answer begins with; most answers of one second begin alike."""
+    return b"%s %d %s\r\nServer: pybootd\r\nDate: %s" % (version, status, RESPONSES[status], date(now))
+
+
+@lru_cache(256)
+def _validators(etag: str | None, modified: int | None) -> tuple[bytes, ...]:
+    """How clients tell one state of a file from another (RFC 9110 8.8)."""
+    lines = []
+    if etag is not None:
+        lines.append(b'ETag: "%s"' % etag.encode("ascii"))
+    if modified is not None:
+        lines.append(b"Last-Modified: " + date(modified))
+    return tuple(lines)
+
+
 class FileRequest(Request):
     """
     A request and its answer.
@@ -109,6 +128,7 @@ class FileRequest(Request):
     log = Logger()
     channel: Channel
 
+    fields: Mapping[bytes, bytes]
     _gone = False
     _asked: Deferred[Content] | None = None
     _content: Content | None = None
@@ -118,6 +138,22 @@ class FileRequest(Request):
     _begun = 0.0
     _sent = 0
     _reported = 0.0
+
+    def __init__(
+        self, channel: Channel, queued: object = False, *, fields: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        """
+        Without what Twisted's keeps for programs that are not there: cookies, addresses, headers of the answer.
+
+        @param fields: all of the header's; None: they are still to come.
+        """
+        self.channel = channel
+        self.queued = False
+        self.notifications: list[Deferred[None]] = []
+        if fields is None:
+            self.requestHeaders = Headers()
+        else:
+            self.fields = fields
 
     def gotLength(self, length: int | None) -> None:
         """There is no body: the channel refuses requests that have one."""
@@ -170,8 +206,7 @@ class FileRequest(Request):
         if self._gone:
             content.body.close()
             return
-        fields = self.requestHeaders.getRawHeaders
-        conditions = Conditions(*(_last(fields(name)) for name in _CONDITIONAL))
+        conditions = Conditions(*map(self.fields.get, _CONDITIONAL))
         selection = select(content, conditions)
         head = self._head(selection.status, selection.length, self._description(content, selection))
         if self.method == b"HEAD" or selection.length == 0:
@@ -201,11 +236,7 @@ class FileRequest(Request):
         @param description: lines about what is sent.
         """
         self.startedWriting = 1
-        now = int(self.channel.site.time())
-        lines = [
-            b"%s %d %s\r\nServer: pybootd\r\nDate: %s" % (self.clientproto, status, RESPONSES[status], date(now)),
-            *description,
-        ]
+        lines = [_status(self.clientproto, status, int(self.channel.site.time())), *description]
         if length is not None and status != 304:
             lines.append(b"Content-Length: %d" % length)
         elif length is None and self.clientproto == b"HTTP/1.1" and self.method != b"HEAD":
@@ -216,18 +247,17 @@ class FileRequest(Request):
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
 
-    def _description(self, content: Content, selection: Selection) -> Iterator[bytes]:
+    def _description(self, content: Content, selection: Selection) -> list[bytes]:
         """What there is to say about a file."""
-        if content.etag is not None:
-            yield b'ETag: "%s"' % content.etag.encode("ascii")
-        if content.modified is not None:
-            yield b"Last-Modified: " + date(int(content.modified))
+        modified = None if content.modified is None else int(content.modified)
+        lines = [*_validators(content.etag, modified)]
         if selection.status != 304:
-            yield b"Content-Type: " + type_of(self._name)
+            lines.append(b"Content-Type: " + type_of(self._name))
             if content.seekable and content.size is not None:
-                yield b"Accept-Ranges: bytes"
+                lines.append(b"Accept-Ranges: bytes")
         if selection.range is not None:
-            yield b"Content-Range: " + selection.range
+            lines.append(b"Content-Range: " + selection.range)
+        return lines
 
     def _deliver(self, head: bytes, content: Content, selection: Selection) -> None:
         """Send the body by the cheapest way that there is for it."""
@@ -303,7 +333,7 @@ class FileRequest(Request):
 
     def _refuse(self, status: int, reason: str, *fields: bytes, setting: str = "") -> None:
         self._publish(Refused, message=f"HTTP {printable(self.uri)}", reason=reason, setting=setting)
-        if (_last(self.requestHeaders.getRawHeaders(b"User-Agent")) or b"").startswith(b"iPXE/"):
+        if self.fields.get(b"user-agent", b"").startswith(b"iPXE/"):
             # it shows no body of an error, but runs what it was given
             self._send(200, script(reason), b"Content-Type: text/plain; charset=utf-8")
         else:
@@ -369,7 +399,3 @@ class FileRequest(Request):
             self._publish(TransferEnded, seconds=seconds, retransmitted=0, **about)
         else:
             self._publish(TransferFailed, reason=problem, probe=False, **about)
-
-
-def _last(values: Sequence[bytes] | None) -> bytes | None:
-    return values[-1] if values else None

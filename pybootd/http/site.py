@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -23,7 +24,9 @@ from pybootd.config import LimitsConfig
 from pybootd.content.local import InThread
 from pybootd.content.resolver import Resolver
 from pybootd.events import Bus
+from pybootd.http.connection import Served
 from pybootd.http.files import STALL, FileRequest
+from pybootd.http.header import plain
 from pybootd.http.sendfile import Lender
 from pybootd.machine import Machine, Machines
 
@@ -34,6 +37,15 @@ LINGER = 15.0
 
 Admission = Callable[[IPv4Address | None], str | None]
 """Takes a client's address; says why it is not served, or None where it is."""
+
+
+@lru_cache(1024)
+def _ipv4(host: str) -> IPv4Address | None:
+    """A client's address, if it is one of IPv4."""
+    try:
+        return IPv4Address(host.removeprefix("::ffff:"))
+    except ValueError:
+        return None
 
 
 class Channel(HTTPChannel):
@@ -47,34 +59,50 @@ class Channel(HTTPChannel):
 
     transport: Any
     factory: Site
-    requestFactory = FileRequest
+    requestFactory = FileRequest  # type: ignore[assignment]
     timeOut: Any
     maxHeaders = 100
 
+    def __init__(self, site: Site, host: str) -> None:
+        super().__init__()
+        self.factory = self.site = site
+        self.host = host
+        self.address = _ipv4(host)
+
     def connectionMade(self) -> None:
-        self.host: str = self.transport.getPeer().host
-        try:
-            self.address: IPv4Address | None = IPv4Address(self.host.removeprefix("::ffff:"))
-        except ValueError:
-            self.address = None
-        self._local = self.transport.getHost()
-        self.secure = self.isSecure()
+        """In place of Twisted's, which asks for interfaces; that packets do not wait was said to the port."""
+        transport = self.transport
+        self._served = transport if isinstance(transport, Served) else None
+        self.secure = self._served is None and self.isSecure()
         self.clear = not self.secure
-        self._socket: Any = None if self.secure else self.transport.getHandle()
+        self._socket: Any = None if self.secure else transport.getHandle()
         self._header_begun = False
         self._closing = False
-        self._deadline: float | None = None
         self._timer: IDelayedCall | None = None
-        self.site = self.factory
-        self.timeOut = self.site.limits.header_time
-        self.totalHeadersSize = self.site.limits.header_size
+        limits = self.site.limits
+        self.totalHeadersSize = limits.header_size
         self.MAX_LENGTH = max(self.MAX_LENGTH, self.totalHeadersSize)
         self.site.opened(self)
-        super().connectionMade()
+        self._networkProducer = transport
+        transport.registerProducer(self, True)
+        # only a number so far: what has come with the connection may be all, and needs no timer
+        self.timeOut = limits.header_time
+        self._deadline: float | None = self.site.reactor.seconds() + self.timeOut
+        if self._served is not None:
+            self._served.begin()
+        self._arm()
 
-    def getHost(self) -> Any:
-        """Our end; each request asks for it, and it stays what it is."""
-        return self._local
+    def dataReceived(self, data: bytes) -> None:
+        between = self.line_mode and not (self.requests or self._buffer or self._header_begun or self._busyReceiving)
+        header = plain(data, self.maxHeaders) if between and len(data) <= self.totalHeadersSize else None
+        if header is None:
+            super().dataReceived(data)
+            return
+        request = FileRequest(self, fields=header.fields)
+        self.requests.append(request)
+        self.persistent = self.checkPersistence(request, header.version)
+        self._command, self._path, self._version = header.method, header.target, header.version
+        self.allContentReceived()
 
     @property
     def machine(self) -> Machine | None:
@@ -89,14 +117,21 @@ class Channel(HTTPChannel):
         one timer of a connection looks at it when it fires.
         """
         previous, self.timeOut = self.timeOut, period
-        self._deadline = None
-        if period is not None:
-            until = self._deadline = self.site.reactor.seconds() + period
-            if self._timer is None:
-                self._timer = self.site.reactor.callLater(period, self._look)
-            elif self._timer.getTime() > until:
-                self._timer.reset(period)
+        if period is None:
+            self._deadline = None
+        else:
+            self._deadline = self.site.reactor.seconds() + period
+            self._arm()
         return previous  # type: ignore[no-any-return]
+
+    def _arm(self) -> None:
+        """Have the timer fire no later than at the deadline."""
+        if self._deadline is not None:
+            reactor = self.site.reactor
+            if self._timer is None:
+                self._timer = reactor.callLater(max(0, self._deadline - reactor.seconds()), self._look)
+            elif self._timer.getTime() > self._deadline:
+                self._timer.reset(max(0, self._deadline - reactor.seconds()))
 
     def _look(self) -> None:
         self._timer = None
@@ -114,9 +149,18 @@ class Channel(HTTPChannel):
             self.setTimeout(self.timeOut)
 
     def allHeadersReceived(self) -> None:
+        request = self.requests[-1]
+        request.fields = {name.lower(): values[-1] for name, values in request.requestHeaders.getAllRawHeaders()}
         super().allHeadersReceived()
         if self.length != 0:
             self._refuse_body()
+
+    def checkPersistence(self, request: FileRequest, version: bytes) -> bool:
+        """Whether there may be another request (RFC 9112 9.3)."""
+        option = request.fields.get(b"connection")
+        if version != b"HTTP/1.1" or option is None:
+            return version == b"HTTP/1.1"
+        return b"close" not in option.lower().replace(b",", b" ").split()
 
     def allContentReceived(self) -> None:
         self._header_begun = False
@@ -134,6 +178,8 @@ class Channel(HTTPChannel):
         """
         if self.clear:
             try:
+                if self._served is not None and not (more or self.persistent):
+                    self._served.cork()
                 sent = self._socket.send(data, _MORE if more else 0)
             except OSError:  # it is full, or broken, which the transport finds out
                 sent = 0
@@ -155,8 +201,12 @@ class Channel(HTTPChannel):
         """No body is waited for: the answer itself comes at once (RFC 9110 10.1.1)."""
 
     def requestDone(self, request: FileRequest) -> None:
-        self.site.waiting(self)
-        super().requestDone(request)
+        if self.persistent or not self.clear or self._served is None:
+            self.site.waiting(self)
+            super().requestDone(request)
+        else:
+            del self.requests[0]
+            self._served.finish()
 
     def pauseProducing(self) -> None:
         """The transport has more of an answer than the client takes."""
@@ -239,9 +289,7 @@ class Site(ServerFactory):
     def buildProtocol(self, addr: Any) -> Channel | None:  # type: ignore[override]
         if not self.make_room(addr.host):
             return None
-        channel = Channel()
-        channel.factory = self
-        return channel
+        return Channel(self, addr.host)
 
     def make_room(self, host: str) -> bool:
         """
@@ -261,10 +309,10 @@ class Site(ServerFactory):
 
     def _knows(self, host: str) -> bool:
         """Whether a machine was given this address here; where none ever was, everybody is as good."""
-        try:
-            return not self.machines or self.machines.at(IPv4Address(host.removeprefix("::ffff:"))) is not None
-        except ValueError:
-            return False
+        if not self.machines:
+            return True
+        address = _ipv4(host)
+        return address is not None and self.machines.at(address) is not None
 
     def log(self, request: FileRequest) -> None:
         """Nothing: who listens to the events knows more."""

@@ -276,6 +276,20 @@ class KeptOpenTests(LocalCase):
         self.clock.advance(KEPT)
         self.assertEqual((open_descriptors(), self.clock.getDelayedCalls()), (before - 1, []))
 
+    def test_often(self) -> None:
+        """However often a file comes and goes, one timer runs for it."""
+        self.tree.write("file", b"data")
+        for _ in range(5):
+            self.open("file").body.close()
+            self.clock.advance(KEPT / 10)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        again = self.open("file").body
+        self.clock.advance(KEPT)
+        again.close()
+        before = open_descriptors()
+        self.clock.advance(KEPT)
+        self.assertEqual(open_descriptors(), before - 1)
+
     def test_changed(self) -> None:
         """What has changed, gone or become a link meanwhile is not served from it."""
         path = self.tree.write("file", b"data")
