@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 
 from attrs import frozen
@@ -26,6 +27,12 @@ FIELDS = 64
 
 ERROR_TEXT = 400
 """Characters of an error message: the packet fits any path."""
+
+LONGEST_NUMBER = 20
+"""Digits, as many as 64 bits need."""
+
+LONGEST_REMEMBERED = 512
+"""Bytes of a request that is remembered: what RFC 2347 allows, and more than any firmware sends."""
 
 _HEADER = Struct("!HH")
 _NUMBER = re.compile(rb"[0-9]+")
@@ -83,6 +90,10 @@ def decode_request(datagram: bytes) -> Request:
 
     @raise MalformedPacket: it is something else, or has no name or no mode.
     """
+    return _remembered(datagram) if len(datagram) <= LONGEST_REMEMBERED else _decoded(datagram)
+
+
+def _decoded(datagram: bytes) -> Request:
     kind = opcode(datagram)
     if kind not in (RRQ, WRQ):
         raise MalformedPacket(f"opcode {kind} where a request was due")
@@ -96,6 +107,10 @@ def decode_request(datagram: bytes) -> Request:
     for option, value in zip(pairs[::2], pairs[1::2], strict=False):
         options.setdefault(option.decode("ascii", "replace").lower(), value)
     return Request(kind == WRQ, name.rstrip(b"\xff"), mode.decode("ascii", "replace").lower(), options)
+
+
+_remembered = lru_cache(maxsize=64)(_decoded)
+"""A hall of machines asks with the same bytes, and so does whoever asks again."""
 
 
 def encode_request(request: Request) -> bytes:
@@ -113,7 +128,7 @@ def number(text: bytes, low: int, high: int) -> int | None:
 
     @return: None where it is anything else or outside C{low} and C{high}, both included.
     """
-    if len(text) > 20 or not _NUMBER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         return None
     value = int(text)
     return value if low <= value <= high else None

@@ -57,6 +57,8 @@ SEND_BUFFER = 4 << 20
 FIRMWARE = (Firmware.PXE, Firmware.IPXE, Firmware.RASPBERRY_PI, Firmware.UNKNOWN)
 """Clients some of which cannot put IP fragments together."""
 
+_NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
+
 _TROUBLE = {NotFound: ErrorCode.FILE_NOT_FOUND}
 
 Admit = Callable[[IPv4Address], "str | None"]
@@ -123,6 +125,7 @@ class Tftp:
         self._visits.most, self._visits.most_per_client = limits.transfers, limits.transfers_per_client
         self._uploads = Uploads(config.upload, limits.upload_size) if config.upload is not None else None
         self._links: dict[int, Link] = {}
+        self._narrowed: dict[int, Ceilings] = {}
         if self._main is not None:
             self.main = self._main
 
@@ -320,7 +323,11 @@ class Tftp:
     def _ceilings_for(self, visit: Visit) -> Ceilings:
         firmware = visit.machine.firmware if visit.machine is not None else Firmware.UNKNOWN
         if firmware in FIRMWARE and "msftwindow" not in visit.request.options:
-            return self._ceilings.below(self._link(visit.interface).mtu)
+            mtu = self._link(visit.interface).mtu
+            narrowed = self._narrowed.get(mtu)
+            if narrowed is None:
+                narrowed = self._narrowed[mtu] = self._ceilings.below(mtu)
+            return narrowed
         return self._ceilings
 
     def _way(self, visit: Visit) -> tuple[socket.socket | None, Sender]:
@@ -328,9 +335,10 @@ class Tftp:
         mtu = self._link(visit.interface).mtu
         if self._config.single_port and self._main is not None:
             return None, Sender(self._main, visit.client, self._offload, mtu, visit.destination)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | _NONBLOCK)
         try:
-            sock.setblocking(False)
+            if not _NONBLOCK:
+                sock.setblocking(False)
             own = socket.inet_ntoa(visit.destination.to_bytes(4, "big")) if visit.destination else self._own
             sock.bind((own, 0))
         except OSError:

@@ -34,8 +34,11 @@ class BlockLender:
         self._pool = pool
 
     def lend(self, session: Session, mtu: int, timeout: float, retries: int, owner: Owner) -> Lent | None:
-        descriptors, size = session.descriptors, session.content.size
-        if descriptors is None or size is None or size < TFTP_LEAST or not self._pool.count:
+        size = session.content.size
+        if not self._pool.count or size is None or size < TFTP_LEAST:
+            return None
+        descriptors = session.descriptors
+        if descriptors is None:
             return None
         agreement, transfer = session.agreement, session.transfer
         host, port = session.client

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.tftp.options import OPTIONS, Ceilings, negotiate
+from pybootd.tftp.options import OPTIONS, Ceilings, _negotiated, negotiate
 from pybootd.tftp.packet import decode_request
 
 
@@ -32,6 +32,27 @@ class NegotiateTests(SynchronousTestCase):
         agreement = negotiate({"tsize": b"0", "blksize": b"1468", "windowsize": b"4"}, Ceilings(), 12345)
         self.assertEqual(agreement.oack, b"\0\6tsize\x0012345\0blksize\x001468\0windowsize\x004\0")
         self.assertEqual((agreement.blksize, agreement.windowsize, agreement.sized), (1468, 4, True))
+
+    def test_alike(self) -> None:
+        """Equal requests are answered alike; another file's size or other ceilings are another answer."""
+        asked = {"tsize": b"0", "windowsize": b"64"}
+        self.assertIs(negotiate(asked, Ceilings(), 1000), negotiate(dict(asked), Ceilings(), 1000))
+        self.assertIn(b"tsize\x001001\0", negotiate(asked, Ceilings(), 1001).oack)
+        self.assertEqual(negotiate(asked, Ceilings(windowsize=8), 1000).windowsize, 8)
+
+    def test_order(self) -> None:
+        """The answer is in the order of the request, however somebody else asked before."""
+        first = negotiate({"blksize": b"1024", "windowsize": b"4"}, Ceilings(), 1000)
+        second = negotiate({"windowsize": b"4", "blksize": b"1024"}, Ceilings(), 1000)
+        self.assertEqual(first.oack, b"\0\6blksize\x001024\0windowsize\x004\0")
+        self.assertEqual(second.oack, b"\0\6windowsize\x004\0blksize\x001024\0")
+
+    def test_long_values(self) -> None:
+        """A value with more digits than any number has is left out, and not remembered either."""
+        remembered = _negotiated.cache_info().currsize
+        for length in (21, 600, 60000):
+            self.assertEqual(negotiate({"blksize": b"0" * length, "comment": b"x" * length}, Ceilings(), 7).oack, b"")
+        self.assertLessEqual(_negotiated.cache_info().currsize, remembered + 1)
 
     def test_ranges(self) -> None:
         """Values within the RFC's range are answered, cut to our ceilings; all others are left out."""

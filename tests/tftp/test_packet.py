@@ -52,6 +52,14 @@ class RequestTests(SynchronousTestCase):
         datagram = b"\0\1a\0octet\0" + b"".join(b"o%d\x001\0" % option for option in range(1000))
         self.assertLess(len(decode_request(datagram).options), 32)
 
+    def test_alike(self) -> None:
+        """The same bytes are the same request; what is longer than requests are is not kept for the next one."""
+        short = b"\0\1alike\0octet\0blksize\x001468\0"
+        self.assertIs(decode_request(short), decode_request(bytes(bytearray(short))))
+        long = b"\0\1" + b"n" * 512 + b"\0octet\0"
+        self.assertEqual(decode_request(long), decode_request(long))
+        self.assertIsNot(decode_request(long), decode_request(long))
+
     def test_malformed(self) -> None:
         """Everything that is no request is said to be none."""
         for datagram in (
