@@ -31,8 +31,11 @@ RUN_BLOCKS = 64
 SPARES = 8
 """Runs of one shape that are kept for the next use."""
 
-Step = tuple[memoryview, bytes | None]
-"""Packets that leave at once, and the ACK that brings the next ones; None where those do not lie ready."""
+Step = tuple[memoryview | None, memoryview | None, bytes | None]
+"""
+A packet that leaves by itself, packets that the kernel cuts from one piece (either may be none), and the ACK that
+brings the next step; None where that one does not lie ready.
+"""
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
@@ -81,7 +84,7 @@ class Run:
         self.packets = [self._view[at : at + stride] for at in range(0, stride * length, stride)]
         self._slices = [packet[4:] for packet in self.packets]
         self._cut = -1
-        self._steps: dict[tuple[int, int], list[Step]] = {}
+        self._steps: dict[tuple[int, int, bool], list[Step]] = {}
         self.first = self.count = self.readers = 0
         self.key: tuple[int, int, int, int] | None = None
 
@@ -130,25 +133,27 @@ class Run:
         last = at + count - 1
         return self._view[begin : last * (self._blksize + 4) + len(self.packets[last])]
 
-    def ahead(self, at: int, size: int) -> Iterator[Step]:
+    def ahead(self, at: int, size: int, split: bool = False) -> Iterator[Step]:
         """
         The windows of the run, from the one that begins at index C{at} to the last that is here whole.
 
         @param size: packets in a window.
+        @param split: the first packet of each leaves by itself.
         """
         begin = at % size
-        steps = self._steps.get((begin, size))
+        steps = self._steps.get((begin, size, split))
         if steps is None:
-            steps = self._steps[begin, size] = self._cut_steps(begin, size)
+            steps = self._steps[begin, size, split] = self._steps_from(begin, size, split)
         return islice(steps, at // size, None)
 
-    def _cut_steps(self, begin: int, size: int) -> list[Step]:
-        starts = range(begin, self.count - size + 1, size)
-        steps: list[Step] = [
-            (self.part(at, size), b"\0\4" + bytes(self.packets[at + size - 1][2:4])) for at in starts[:-1]
-        ]
-        if starts:
-            steps.append((self.part(starts[-1], size), None))
+    def _steps_from(self, begin: int, size: int, split: bool) -> list[Step]:
+        alone = 1 if split or size == 1 else 0
+        steps: list[Step] = []
+        for at in range(begin, self.count - size + 1, size):
+            last = at + size - 1
+            ack = b"\0\4" + bytes(self.packets[last][2:4]) if last + size < self.count else None
+            rest = self.part(at + alone, size - alone) if size > alone else None
+            steps.append((self.packets[at] if alone else None, rest, ack))
         return steps
 
     def _filled(self, length: int, ends: bool) -> None:

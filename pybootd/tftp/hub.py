@@ -21,6 +21,9 @@ from zope.interface import implementer
 EVENTS = 256
 """Sockets served at once, before somebody else may get a turn."""
 
+FEW = 4
+"""Members: so few wait for the network and their clients, more of them for their turn."""
+
 LONGEST = 3600.0
 """Seconds to wait at most, where the reactor has no timer."""
 
@@ -64,6 +67,10 @@ class Hub(Protocol):
     def remove(self, fd: int) -> None:
         """Tell no more; before the socket is closed."""
 
+    @property
+    def calm(self) -> bool:
+        """Whether there are so few that it pays to serve each of them sooner, if it takes a little longer in all."""
+
     def look(self) -> None:
         """Tell now what there is to tell."""
 
@@ -104,6 +111,10 @@ class EpollHub:
     def remove(self, fd: int) -> None:
         del self._members[fd]
         self._epoll.unregister(fd)
+
+    @property
+    def calm(self) -> bool:
+        return len(self._members) <= FEW
 
     def look(self) -> None:
         if self._members:
@@ -180,6 +191,10 @@ class ReactorHub:
         descriptor = self._descriptors.pop(fd)
         self._reactor.removeReader(descriptor)
         self._reactor.removeWriter(descriptor)
+
+    @property
+    def calm(self) -> bool:
+        return len(self._descriptors) <= FEW
 
     def look(self) -> None:
         """The reactor looked before it called whoever asks."""

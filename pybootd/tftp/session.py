@@ -26,6 +26,13 @@ from pybootd.tftp.transfer import State, Transfer
 LARGEST = 256
 """Bytes of a client's datagram that are looked at: an ACK has four, an ERROR a sentence."""
 
+SPLIT = 16
+"""
+Blocks: in windows up to this size the first one leaves by itself, so that the client wakes up while the kernel cuts
+the others: 1.12 times the throughput with windows of 4, 1.04 with 16, at no more processor time.  With larger ones
+nobody waits for that, and it costs.
+"""
+
 RUNNING = (State.ASKED, State.SENDING)
 
 
@@ -97,7 +104,7 @@ class Session:
         self._waiting = False
         self._expected: bytes | None = None
         self._ahead: Iterator[Step] = iter(())
-        self._cut: Ancillary | None = None
+        self._cut: Ancillary = []
         if sock is not None:
             hub.add(sock.fileno(), self)
 
@@ -135,14 +142,16 @@ class Session:
         if source != self.client:
             self._sender.turn_away(datagram, source)
         elif datagram == self._expected:
-            packets, self._expected = next(self._ahead)
+            first, rest, self._expected = next(self._ahead)
             try:
-                if self._cut is None:
-                    sock.sendto(packets, source)
-                else:
-                    sock.sendmsg((packets,), self._cut, 0, source)
+                if first is not None:
+                    sock.sendto(first, source)
+                if rest is not None:
+                    sock.sendmsg((rest,), self._cut, 0, source)
             except OSError:
-                self.receive(datagram, now)  # the long way has an answer to each of them
+                self.receive(
+                    datagram, now
+                )  # the long way has an answer to each; a block that is there twice is ignored
             else:
                 self.transfer.step(now)
                 return True
@@ -244,10 +253,11 @@ class Session:
         at, size = self.transfer.acked + 1 - run.first, self.transfer.windowsize
         if self._socket is None or at < 0:
             return
-        self._cut = self._sender.cut(len(run.packets[at])) if size > 1 else None
-        if size == 1 or self._cut is not None:
-            self._ahead = run.ahead(at, size)
-            self._expected = next(self._ahead)[1]
+        cut = self._sender.cut(len(run.packets[at])) if size > 1 else []
+        if cut is not None:
+            self._cut = cut
+            self._ahead = run.ahead(at, size, size <= SPLIT and self._hub.calm)
+            self._expected = next(self._ahead)[2]
 
     def _wait(self) -> None:
         """Go on when the file's source has more."""

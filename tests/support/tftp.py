@@ -216,6 +216,7 @@ class FakeHub:
         self.clock = clock
         self.members: dict[int, object] = {}
         self.writers: list[int] = []
+        self.calm = True
 
     def add(self, fd: int, member: object) -> None:
         self.members[fd] = member

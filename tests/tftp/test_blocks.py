@@ -104,12 +104,14 @@ class BlocksTests(SynchronousTestCase):
         assert run is not None
         self.assertEqual(bytes(run.packets[65536 - run.first][2:4]), b"\0\0")
 
-    def ahead(self, run: Run, at: int, size: int) -> list[tuple[list[bytes], bytes | None]]:
+    def ahead(self, run: Run, at: int, size: int, split: bool = False) -> list[tuple[list[bytes], bytes | None]]:
         """The windows of a run as their packets' headers, and the ACK of each."""
         stride = 16 + 4
         return [
             ([bytes(part[begin + 2 : begin + 4]) for begin in range(0, len(part), stride)], ack)
-            for part, ack in run.ahead(at, size)
+            for part, ack in (
+                (bytes(first or b"") + bytes(rest or b""), ack) for first, rest, ack in run.ahead(at, size, split)
+            )
         ]
 
     def test_ahead(self) -> None:
@@ -133,8 +135,18 @@ class BlocksTests(SynchronousTestCase):
         self.assertEqual(self.ahead(run, 1, 3), steps)
         self.assertEqual(self.ahead(run, 4, 3), steps[1:])
         self.assertEqual([len(headers) for headers, _ in self.ahead(run, 0, 4)], [4, 4])
-        self.assertEqual(len(list(run.ahead(0, 4))[1][0]), 4 * 20)
-        self.assertEqual(len(list(run.ahead(1, 3))[2][0]), 2 * 20 + 7)
+        self.assertEqual(len(list(run.ahead(0, 4))[1][1] or b""), 4 * 20)
+        self.assertEqual(len(list(run.ahead(1, 3))[2][1] or b""), 2 * 20 + 7)
+
+    def test_split_windows_ahead(self) -> None:
+        """The same windows, of which each first packet leaves by itself."""
+        run = self.file(bytes(16 * 9 + 3)).run(1)
+        assert run is not None
+        for at, size in ((0, 1), (1, 3), (4, 3), (0, 4), (0, 2)):
+            self.assertEqual(self.ahead(run, at, size, split=True), self.ahead(run, at, size), (at, size))
+            for first, rest, _ in run.ahead(at, size, split=True):
+                self.assertEqual(-(-len(first or b"") // 20), 1)
+                self.assertEqual(-(-len(rest or b"") // 20), size - 1)
 
     def test_ahead_of_another_place(self) -> None:
         """A run that is used again has the ACKs of its new place."""
@@ -144,7 +156,7 @@ class BlocksTests(SynchronousTestCase):
         list(run.ahead(0, 1))
         again = blocks.run(33)
         self.assertIs(run, again)
-        self.assertEqual(next(run.ahead(0, 1))[1], b"\0\4\0\x21")
+        self.assertEqual(next(run.ahead(0, 1))[2], b"\0\4\0\x21")
 
     def test_shared(self) -> None:
         """Two readers of the same file with the same block size share a run; others do not."""

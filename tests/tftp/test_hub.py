@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.tftp.hub import EpollHub, ReactorHub, hub
+from pybootd.tftp.hub import FEW, EpollHub, ReactorHub, hub
 
 
 class EpollReactor(Clock):
@@ -96,6 +96,15 @@ class HubCase(SynchronousTestCase):
         self.hub.add(own.fileno(), member)
         return member, peer
 
+    def see_calm(self) -> None:
+        members = [self.member()[0] for _ in range(FEW)]
+        self.assertTrue(self.hub.calm)
+        one, _ = self.member()
+        self.assertFalse(self.hub.calm)
+        for member in (one, *members):
+            self.hub.remove(member.sock.fileno())
+        self.assertTrue(self.hub.calm)
+
 
 class EpollHubTests(HubCase):
     if not hasattr(select, "epoll"):
@@ -113,6 +122,10 @@ class EpollHubTests(HubCase):
         self.reactor.watch(own.fileno())
         peer.send(b"for the reactor")
         return own
+
+    def test_calm(self) -> None:
+        """With few members it is calm, with more of them it is not."""
+        self.see_calm()
 
     def test_kind(self) -> None:
         """A reactor with an epoll is waited for beside the transfers."""
@@ -227,6 +240,10 @@ class ReactorHubTests(HubCase):
     def setUp(self) -> None:
         self.reactor = PlainReactor()
         self.hub = hub(self.reactor, self.reactor.seconds)
+
+    def test_calm(self) -> None:
+        """The same where each socket is a descriptor of the reactor."""
+        self.see_calm()
 
     def test_served(self) -> None:
         """Without an epoll each socket is a descriptor of the reactor."""

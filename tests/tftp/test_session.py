@@ -139,6 +139,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_short_way_of_windows(self) -> None:
         """A window's ACK brings the next window in one call; a gap is filled, and what follows comes in order."""
+        self.hub.calm = False
         self.start(self.file(os.urandom(512 * 100)), windowsize=4)
         self.socket.take()
         self.hear(packet.ack(0))
@@ -154,6 +155,37 @@ class SessionTests(SynchronousTestCase):
         self.session.expire(self.now)
         self.assertEqual(self.blocks(self.socket.take()), [19, 20, 21, 22])
         self.assertEqual(self.blocks(self.hear(packet.ack(22))), [23, 24, 25, 26])
+
+    def test_first_by_itself(self) -> None:
+        """With few transfers, the first block of a window that is not large leaves before the others."""
+        for windowsize, calm, calls in (
+            (2, True, [1, 1]),
+            (4, True, [1, 3]),
+            (16, True, [1, 15]),
+            (4, False, [4]),
+            (17, True, [17]),
+            (1, True, [1]),
+        ):
+            self.hub.calm = calm
+            self.start(self.file(os.urandom(8 * 200)), blksize=8, windowsize=windowsize)
+            self.hear(packet.ack(0))
+            self.hear(packet.ack(windowsize))
+            self.socket.calls.clear()
+            wanted = list(range(2 * windowsize + 1, 3 * windowsize + 1))
+            self.assertEqual(self.blocks(self.hear(packet.ack(2 * windowsize))), wanted, windowsize)
+            self.assertEqual([count for count, _ in self.socket.calls], calls, (windowsize, calm))
+
+    def test_room_for_the_first_only(self) -> None:
+        """A socket that takes no more than a window's first block is given the whole window later."""
+        self.start(self.file(os.urandom(512 * 100)), windowsize=4)
+        self.hear(packet.ack(0))
+        self.hear(packet.ack(4))
+        self.socket.room = 1
+        self.assertEqual(self.blocks(self.hear(packet.ack(8))), [9])
+        self.socket.room = None
+        self.session.writable(self.now)
+        self.assertEqual(self.blocks(self.socket.take()), [9, 10, 11, 12])
+        self.assertEqual(self.blocks(self.hear(packet.ack(12))), [13, 14, 15, 16])
 
     def test_short_way_refused(self) -> None:
         """What the system refuses on the short way leaves at once by the long one: a window, one by one."""
