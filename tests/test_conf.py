@@ -14,7 +14,7 @@ from pybootd.reader import NOT_YET, read
 
 ROOT = Path(__file__).parent.parent
 CONF = ROOT / "conf"
-COMMON = ("pybootd", "debian", "local", "proxy", "ipxe", "http-boot", "raspberry-pi", "two-servers")
+COMMON = ("pybootd", "debian", "local", "proxy", "ipxe", "http-boot", "raspberry-pi", "two-servers", "netboot-xyz")
 OPTION = re.compile(r"^; ([\w./-]+ = \S.*)$", re.MULTILINE)
 HEADER = re.compile(r"^; (\[[^\]]+\])$", re.MULTILINE)
 
