@@ -49,9 +49,10 @@ class Served(Server):
             super().startReading()
 
     def startReading(self) -> None:
-        self._wanted = True
-        if self._begun:
-            super().startReading()
+        if not self._wanted:  # after each answer it is said again
+            self._wanted = True
+            if self._begun:
+                super().startReading()
 
     def stopReading(self) -> None:
         self._wanted = False

@@ -11,15 +11,14 @@ from __future__ import annotations
 import re
 from email.utils import parsedate_to_datetime
 
-from attrs import frozen
-
 from pybootd.content.content import Content
+from pybootd.value import value
 
 _RANGE = re.compile(rb"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 _ETAGS = re.compile(rb'(?:W/)?"([^"]*)"')
 
 
-@frozen
+@value
 class Conditions:
     """The fields of one request that decide; None: not sent."""
 
@@ -29,7 +28,7 @@ class Conditions:
     if_modified_since: bytes | None = None
 
 
-@frozen
+@value
 class Selection:
     """The answer: its status, and which bytes go with it."""
 

@@ -39,6 +39,21 @@ _CORK = getattr(socket, "TCP_CORK", None)
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT)
 
 
+def at_once(connection: socket.socket, file: int, begin: int, end: int, in_thread: InThread | None) -> int:
+    """
+    Send a part of a file in one call, if it is in memory and small enough for that.
+
+    @param in_thread: as for a L{Pump}, which sends what is left.
+    @return: how many bytes have left; none where there is anything to be said about it.
+    """
+    if end - begin > CHUNK or (in_thread is not None and not is_cached(file, begin, end - begin)):
+        return 0
+    try:
+        return os.sendfile(connection.fileno(), file, begin, end - begin)
+    except OSError:
+        return 0
+
+
 class Carrier(Protocol):
     """Another process that sends, in as far as it is about one pump."""
 

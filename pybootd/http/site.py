@@ -314,9 +314,6 @@ class Site(ServerFactory):
         address = _ipv4(host)
         return address is not None and self.machines.at(address) is not None
 
-    def log(self, request: FileRequest) -> None:
-        """Nothing: who listens to the events knows more."""
-
     # What channels tell
 
     def opened(self, channel: Channel) -> None:

@@ -21,6 +21,7 @@ from pybootd.events import (
     TransferFailed,
     TransferProgress,
 )
+from pybootd.http import files
 from pybootd.http.files import STALL, name_of, type_of
 from tests.support.http import CLIENT, Client, Server
 from tests.support.tree import SECRET, Tree, open_descriptors
@@ -76,6 +77,15 @@ class GetTests(HttpCase):
             self.assertEqual((reply.status, reply.fields["Content-Length"]), (200, str(len(LARGE))))
             self.assertTrue(reply.body == LARGE)
         self.assertEqual(self.client.get("/small").body, b"0123456789")
+
+    def test_middling(self) -> None:
+        """What the socket takes in one call needs no pump, and is told of like any other."""
+        self.patch(files, "Pump", None)
+        for _ in range(2):
+            reply = self.client.get("/large", Range="bytes=100000-169999")
+            self.assertEqual(reply.fields["Content-Range"], f"bytes 100000-169999/{len(LARGE)}")
+            self.assertTrue(reply.body == LARGE[100_000:170_000])
+        self.assertEqual([event.sent for event in self.events(TransferEnded)], [70_000] * 2)
 
     def test_empty(self) -> None:
         """A file without bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from pybootd.http import sendfile
-from pybootd.http.sendfile import CHUNK, GONE, ROUNDS, Pump
+from pybootd.http.sendfile import CHUNK, GONE, ROUNDS, Pump, at_once
 from tests.support.http import Reactor, Transport
 from tests.support.tree import open_descriptors
 from tests.support.web import Threads
@@ -340,3 +341,35 @@ class ClearTests(PumpCase):
         self.transport.lose()
         threads.run()
         self.assertEqual((self.done, self.reactor.writers), ([GONE], []))
+
+
+class AtOnceTests(PumpCase):
+    """A small part of a file leaves in one call, or a pump sees to it."""
+
+    def send(self, begin: int, end: int, in_thread: Any = None) -> int:
+        return at_once(self.transport.ours, self.file, begin, end, in_thread)
+
+    def test_whole(self) -> None:
+        """What the socket takes."""
+        self.assertEqual(self.send(5, 1005), 1000)
+        self.take()
+        self.assertTrue(self.received == DATA[5:1005])
+
+    def test_some(self) -> None:
+        """It may take less."""
+        self.transport.ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        sent = self.send(3, 3 + CHUNK)
+        self.assertLess(sent, CHUNK)
+        self.take()
+        self.assertTrue(self.received == DATA[3 : 3 + sent])
+
+    def test_none(self) -> None:
+        """It may take nothing, the client may be gone, the part may be too large, or not in memory."""
+        self.assertEqual(self.send(0, CHUNK + 1), 0)
+        with patch("os.sendfile", side_effect=BlockingIOError):
+            self.assertEqual(self.send(0, 1000), 0)
+        with patch("os.sendfile", side_effect=OSError(errno.EPIPE, "Broken pipe")):
+            self.assertEqual(self.send(0, 1000), 0)
+        self.patch(sendfile, "is_cached", lambda *_: False)
+        self.assertEqual(self.send(0, 1000, Threads()), 0)
+        self.assertEqual(self.take(), 0)
