@@ -315,7 +315,7 @@ class HttpService(Service):
             shared.bus,
             _admission(shared),
             shared.reactor,
-            in_thread=shared.in_thread,
+            in_thread=shared.disks.run,
             limits=shared.config.limits,
             time=time.time,
         )

@@ -24,6 +24,7 @@ from pybootd.events import Bus
 from pybootd.leases.table import LeaseTable
 from pybootd.machine import Machines
 from pybootd.registry import Context, chosen, provider, third_party
+from pybootd.threads import Threads
 
 Key = tuple[str, str]
 """A provider's group and name."""
@@ -57,13 +58,16 @@ class Shared:
         if before is None:
             self.machines = Machines(config.limits.machines)
             self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
-            self.files = LocalFiles(self.in_thread, reactor.callLater)
+            self.disks = Threads(reactor)
+            """Where disks are waited for."""
+            self.files = LocalFiles(self.disks.run, reactor.callLater)
             self.exchanges = Exchanges() if config.status.enable else None
             """Packets and traces of decisions, where somebody can look at them."""
             self.table: LeaseTable | None = None
             """The leases, once their store is open."""
         else:
-            self.machines, self.bus, self.files = before.machines, before.bus, before.files
+            self.machines, self.bus = before.machines, before.bus
+            self.disks, self.files = before.disks, before.files
             self.exchanges, self.table = before.exchanges, before.table
             self._made = {key: made for key, made in before._made.items() if self._stays(key, before)}
             self._serving = before._serving & self._made.keys()

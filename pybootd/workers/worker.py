@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogBeginner
 
 from pybootd.content.local import LocalFiles
+from pybootd.threads import Threads
 from pybootd.workers.blocks import BlockSender
 from pybootd.workers.channel import Channel
 from pybootd.workers.files import FileSender
@@ -29,9 +28,10 @@ class Worker:
         """@param sock: this end of the channel."""
         self._reactor = reactor
         self._channel = Channel(sock, reactor, self._received, self._orphaned)
-        files = LocalFiles(self._in_thread, reactor.callLater)
+        threads = Threads(reactor)
+        files = LocalFiles(threads.run, reactor.callLater)
         self._blocks = BlockSender(reactor, files, self._tell)
-        self._files = FileSender(reactor, files, self._tell, self._in_thread)
+        self._files = FileSender(reactor, files, self._tell, threads.run)
 
     def start(self) -> None:
         """Say that it is ready, and listen."""
@@ -77,6 +77,3 @@ class Worker:
         self._blocks.close()
         self._files.close()
         self._reactor.stop()
-
-    def _in_thread(self, function: Any, *arguments: Any) -> Deferred[Any]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function, *arguments)
