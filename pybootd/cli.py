@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -32,8 +33,10 @@ class Command:
 
     def options(self) -> usage.Options:
         """The parser of its own options: C{LeasesOptions} for C{leases}."""
-        made: usage.Options = getattr(self._loaded(), f"{self.name.capitalize()}Options")()
-        return made
+        made: Any = getattr(self._loaded(), f"{self.name.capitalize()}Options")()
+        made.longdesc = getattr(made, "longdesc", None) or self.does
+        options: usage.Options = made
+        return options
 
     def run(self, options: Any) -> int:
         """Do it; the exit status."""
@@ -66,6 +69,15 @@ class Options(ServiceOptions):
     longdesc = "Without a command: serve in the foreground, until Ctrl-C."
     subCommands = [[one.name, None, one.options, one.does] for one in COMMANDS.values()]
 
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """@raise usage.UsageError: an unknown command is told the one that it resembles."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            unknown = str(error).partition("Unknown command: ")[2]
+            close = get_close_matches(unknown, COMMANDS, n=1)
+            raise usage.UsageError(f"{error}; did you mean {close[0]}?" if close else str(error)) from None
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; never returns."""
@@ -88,7 +100,9 @@ def _run(arguments: Sequence[str]) -> int:
             return COMMANDS[options.subCommand].run(options.subOptions)
         return serve(options)
     except usage.UsageError as error:
-        print(f"pybootd: {error}; see pybootd --help", file=sys.stderr)
+        command = f"{options.subCommand} " if options.subCommand else ""
+        end = "" if str(error).endswith("?") else ";"
+        print(f"pybootd: {error}{end} see pybootd {command}--help", file=sys.stderr)
         return USAGE
     except PybootdError as error:
         print(error, file=sys.stderr)

@@ -36,6 +36,11 @@ class Flags:
 class BaseOptions(usage.Options):
     """What every command line of pybootd understands."""
 
+    def parseArgs(self, *words: str) -> None:
+        """@raise usage.UsageError: where a command takes words, it has this function of its own."""
+        if words:
+            raise usage.UsageError(f"{words[0]}: only options are taken here")
+
     def opt_h(self) -> None:
         """Display this help and exit."""
         self.opt_help()

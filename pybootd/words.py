@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -145,7 +146,15 @@ def listed(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
         try:
             return parse(word)
         except ValueError as error:
-            raise ValueError(str(error) if word == text else f'"{word}": {error}') from None
+            several = word.split()
+            advice = f"; write {', '.join(several)}" if len(several) > 1 and all(map(fits, several)) else ""
+            raise ValueError(f"{error}{advice}" if word == text else f'"{word}": {error}{advice}') from None
+
+    def fits(word: str) -> bool:
+        with suppress(ValueError):
+            parse(word)
+            return True
+        return False
 
     def parse_all(text: str) -> tuple[T, ...]:
         return tuple(parse_one(word.strip(), text) for word in re.split("[;,]", text) if word.strip())

@@ -79,6 +79,12 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("192.168.1.0/24 on eth0", problem)
         self.assertIn("10.0.0.0/29 on eth1", problem)
 
+    def test_no_interface(self) -> None:
+        """So are the interfaces, where one is named that is not there."""
+        (problem,) = self.said(Kind.PROBLEM, "[bootpd]\npool_start = 192.168.1.100\ninterface = eth7\n")
+        self.assertIn("no interface with an IPv4 address; there is", problem)
+        self.assertTrue(problem.endswith("; write e.g. interface = eth0"), problem)
+
     def test_pool_too_big(self) -> None:
         """A pool that leaves the interface's network."""
         self.assertEqual(

@@ -46,9 +46,14 @@ class CommandsTests(SynchronousTestCase):
         """An unknown command, and an unknown option of one, are wrong usage."""
         err = StringIO()
         self.patch(sys, "stderr", err)
-        for words in (["nonsense"], ["check", "--nonsense"], ["replay"]):
+        for words in (["nonsense"], ["check", "--nonsense"], ["replay"], ["check", "here"], ["chekc"]):
             self.assertEqual(self.assertRaises(SystemExit, main, words).code, 2, words)
-        self.assertEqual(err.getvalue().count("see pybootd --help"), 3)
+        first, second, third, fourth, fifth = err.getvalue().splitlines()
+        self.assertEqual(first, "pybootd: Unknown command: nonsense; see pybootd --help")
+        self.assertTrue(second.endswith("see pybootd check --help"), second)
+        self.assertTrue(third.endswith("see pybootd replay --help"), third)
+        self.assertEqual(fourth, "pybootd: here: only options are taken here; see pybootd check --help")
+        self.assertEqual(fifth, "pybootd: Unknown command: chekc; did you mean check? see pybootd --help")
 
     def test_words_that_mean_nothing(self) -> None:
         """What only the command itself can judge is wrong usage as well, in one line."""
@@ -60,7 +65,7 @@ class CommandsTests(SynchronousTestCase):
         err = StringIO()
         self.patch(sys, "stderr", err)
         self.assertEqual(self.assertRaises(SystemExit, main, ["check"]).code, 2)
-        self.assertEqual(err.getvalue(), "pybootd: nonsense; see pybootd --help\n")
+        self.assertEqual(err.getvalue(), "pybootd: nonsense; see pybootd check --help\n")
 
     def test_help(self) -> None:
         """The help of a command begins with how that one is used; the version is pybootd's."""
@@ -71,6 +76,8 @@ class CommandsTests(SynchronousTestCase):
             self.assertTrue(out.getvalue().startswith(f"Usage: pybootd {name}"), out.getvalue())
             self.assertEqual(out.getvalue().count("Usage:"), 1)
             self.assertNotIn("Twisted", out.getvalue())
+            does = "Boots a virtual machine" if name == "demo" else COMMANDS[name].does
+            self.assertIn(does, " ".join(out.getvalue().split()), name)
 
     def test_reader_gone(self) -> None:
         """Whoever reads the output may stop reading."""

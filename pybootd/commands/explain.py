@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from attrs import evolve
@@ -23,6 +25,7 @@ from pybootd.flags import Flags
 from pybootd.here import settings_here
 from pybootd.loading import load
 from pybootd.orders import OrderBook, place_of
+from pybootd.text import printable
 from pybootd.words import address as address_word
 from pybootd.words import mac as mac_word
 
@@ -34,7 +37,12 @@ class ExplainOptions(OfflineOptions):
     optParameters = [
         *OfflineOptions.optParameters,
         ["mac", None, None, "The machine's hardware address."],
-        ["arch", None, None, "Its architecture, as in [bootfile]: 7, 00007, x64-uefi..."],
+        [
+            "arch",
+            None,
+            None,
+            "Its architecture, as in [bootfile]: 7, 00007, x64-uefi...  Without it: a running system.",
+        ],
         ["uuid", None, None, "Its UUID."],
         ["user-class", None, None, "Option 77, e.g. iPXE."],
         ["vendor-class", None, None, "Option 60; PXEClient or HTTPClient is assumed where --arch is given."],
@@ -65,13 +73,10 @@ def explain(options: ExplainOptions, flags: Flags) -> int:
 
 def _request(options: ExplainOptions, settings: Settings) -> Request:
     """The DISCOVER of such a client, as it would arrive on the first network."""
-    try:
-        chaddr = mac_word(options["mac"])
-        architecture = named(options["arch"]) if options["arch"] else None
-        uuid = UUID(options["uuid"]).bytes_le if options["uuid"] else b""
-        giaddr = int(address_word(options["giaddr"])) if options["giaddr"] else 0
-    except ValueError as error:
-        raise usage.UsageError(str(error)) from None
+    chaddr = _value(options, "mac", mac_word)
+    architecture = _value(options, "arch", named)
+    uuid = _value(options, "uuid", _uuid) or b""
+    giaddr = int(_value(options, "giaddr", address_word) or 0)
     vendor = options["vendor-class"]
     said = {MESSAGE_TYPE: bytes((MessageType.DISCOVER,))}
     if architecture is not None:
@@ -89,6 +94,26 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
         chaddr=chaddr, sname=b"", file=b"", options=said, size=MINIMUM,
     )  # fmt: skip
     return understand(packet, interface=settings.networks[0].interface)
+
+
+def _value(options: ExplainOptions, name: str, parse: Callable[[str], Any]) -> Any:
+    """
+    What an option says; None where it is not given.
+
+    @raise usage.UsageError: C{--mac foo: not a hardware address...}.
+    """
+    try:
+        return parse(options[name]) if options[name] else None
+    except ValueError as error:
+        raise usage.UsageError(f"--{name} {printable(options[name])}: {error}") from None
+
+
+def _uuid(text: str) -> bytes:
+    """As firmware sends it."""
+    try:
+        return UUID(text).bytes_le
+    except ValueError:
+        raise ValueError("not a UUID; write e.g. 77AABBCC-1122-3344-5566-778899AABBCC") from None
 
 
 def _facts(config: Config, request: Request) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -156,7 +157,9 @@ def messages(site: Site) -> Iterator[Message]:
     except URLError as error:
         reason = error.reason
         text = (isinstance(reason, OSError) and reason.strerror) or str(reason)
-        raise Gone(f"{shown(site.url)}: {printable(text)}") from None
+        refused = isinstance(reason, OSError) and reason.errno == errno.ECONNREFUSED
+        advice = "; does pybootd run there, with enable = yes in [status]?" if refused else ""
+        raise Gone(f"{shown(site.url)}: {printable(text)}{advice}") from None
     except (OSError, http.client.HTTPException) as error:
         raise Gone(f"{shown(site.url)}: {printable(str(error)) or 'no word for a while'}") from None
 

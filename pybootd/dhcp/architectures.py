@@ -7,6 +7,7 @@ RFC 4578 2.1, its errata 4624 (7 is x64, 9 is EBC), and IANA's registry of proce
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 from attrs import frozen
 
@@ -100,6 +101,8 @@ def named(word: str) -> int | None:
         return int(word, 16)
     if re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) and int(word) < 65536:
         return int(word)
+    close = get_close_matches(word, BY_NAME, n=1, cutoff=0.75)
+    meant = f"; did you mean {close[0]}?  W" if close else "; w"
     raise ValueError(
-        "no architecture; write a number such as 00007, or a name such as bios, x64-uefi, arm64-uefi, ipxe"
+        f"no architecture{meant}rite a number such as 00007, or a name such as bios, x64-uefi, arm64-uefi, ipxe"
     )

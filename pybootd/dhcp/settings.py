@@ -207,7 +207,9 @@ def _home(
     for name in bootpd.interface:
         if not any(one.name == name for one in interfaces):
             origin = config.origin("bootpd", "interface")
-            raise EnvironmentProblem(f"{origin} = {name}: no interface with an IPv4 address; {_there_are(interfaces)}")
+            raise EnvironmentProblem(
+                f"{origin} = {name}: no interface with an IPv4 address; {_there_are(interfaces, 'interface')}"
+            )
     if bootpd.pool_start is not None:
         pairs = [(one, own) for one in chosen for own in one.addresses if bootpd.pool_start in own.network]
         if pairs:
@@ -223,13 +225,15 @@ def _home(
     return [(one, one.addresses[0]) for one in main or real]
 
 
-def _there_are(interfaces: Iterable[HostInterface]) -> str:
-    """The networks that would do, and an example for the first."""
+def _there_are(interfaces: Iterable[HostInterface], option: str = "pool_start") -> str:
+    """The networks that would do, and an example for the first: what to write for this option."""
     known = [(one.name, own) for one in interfaces for own in one.addresses if not own.ip.is_loopback]
     if not known:
         return "this host has no network; give an interface an address first"
     words = ", ".join(f"{own.network} on {name}" for name, own in known)
     network = known[0][1].network
+    if option == "interface":
+        return f"there is {words}; write e.g. interface = {known[0][0]}"
     example = network.network_address + min(100, max(network.num_addresses - 12, 1))
     return f"there is {words}; write e.g. pool_start = {example}"
 

@@ -105,6 +105,11 @@ class SqliteStore:
                 return tuple(readable(database.execute(SELECT), self.path))
             finally:
                 database.close()
+        except FileNotFoundError:
+            raise StoreError(
+                f"{self.path}: No such file: no server has served with this configuration yet, or it runs in another "
+                f"directory, where ./ is"
+            ) from None
         except (sqlite3.Error, OSError) as error:
             raise self._explained(error) from error
 

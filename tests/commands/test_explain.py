@@ -26,7 +26,8 @@ class ExplainTests(SynchronousTestCase):
         out = StringIO()
         self.patch(here, "interfaces", lambda: HOSTS)
         self.patch(sys, "stdout", out)
-        self.patch(sys, "stderr", StringIO())
+        self.errors = StringIO()
+        self.patch(sys, "stderr", self.errors)
         status = self.assertRaises(SystemExit, main, ["explain", "-c", str(file), *words]).code
         return int(status or 0), out.getvalue().replace(str(file), "x.ini").splitlines()
 
@@ -70,5 +71,14 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("67 boot_file_name: rescue.efi", lines)
 
     def test_usage(self) -> None:
-        """Without a hardware address there is nobody to explain."""
+        """There has to be a hardware address; a value that cannot be read is named with its option."""
         self.assertEqual(self.explained()[0], 2)
+        for option, value, expected in (
+            ("--mac", "foo", "not a hardware address"),
+            ("--arch", "x64uefi", "no architecture; did you mean x64-uefi?"),
+            ("--uuid", "12", "not a UUID; write e.g. 77AABBCC-1122"),
+            ("--giaddr", "there", "not an IPv4 address"),
+        ):
+            words = [option, value] if option == "--mac" else ["--mac", "52-54-00-00-00-01", option, value]
+            self.assertEqual(self.explained(*words)[0], 2)
+            self.assertIn(f"{option} {value}: {expected}", self.errors.getvalue())

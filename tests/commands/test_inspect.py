@@ -82,7 +82,7 @@ class ListTests(LeasesTestCase):
         """Where there is no file yet that is said, and none is made."""
         status, output, errors = self.command()
         self.assertEqual((status, output), (1, ""))
-        self.assertIn(f"{self.file}: No such file", errors)
+        self.assertIn(f"{self.file}: No such file: no server has served with this configuration yet", errors)
         self.assertFalse(self.file.exists())
 
     def test_memory(self) -> None:

@@ -102,7 +102,7 @@ class SiteTests(SynchronousTestCase):
                 error = self.assertRaises(kind, list, messages(Site(url)))
             self.assertIn(words, str(error))
         error = self.assertRaises(Gone, list, messages(Site(url)))
-        self.assertIn("Connection refused", str(error))
+        self.assertIn("Connection refused; does pybootd run there", str(error))
 
     def test_where(self) -> None:
         """The configuration's own site, with its token; none is told how to get one."""

@@ -66,6 +66,9 @@ class WatchTests(EndToEndTestCase):
     def test_no_site(self) -> None:
         """Without a status site, or without the server, it says so, with status 1."""
         self.pybootd.program.stop()
+        site = "http://127.0.0.1:8067"
         done = self.lab.server.run(*self.command(), check=False, directory=self.directory)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertEqual(done.stderr, "http://127.0.0.1:8067: Connection refused\n")
+        self.assertEqual(
+            done.stderr, f"{site}: Connection refused; does pybootd run there, with enable = yes in [status]?\n"
+        )
