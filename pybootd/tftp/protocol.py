@@ -33,17 +33,14 @@ from pybootd.tftp.hub import Hub, hub
 from pybootd.tftp.lent import Lender, Lent
 from pybootd.tftp.netascii import NetasciiBody
 from pybootd.tftp.options import Ceilings, negotiate
-from pybootd.tftp.pace import PAUSE
 from pybootd.tftp.packet import ErrorCode
 from pybootd.tftp.sender import Offload, Sender
 from pybootd.tftp.session import Session
+from pybootd.tftp.sweep import Sweep
 from pybootd.tftp.transfer import Transfer
 from pybootd.tftp.upload import Refusal, Uploads, UploadSession
 from pybootd.tftp.visit import Visit, Visits
 from pybootd.throttle import Throttle
-
-SWEEP = 0.01
-"""Seconds between looks at the deadlines of all transfers: one timer for all is much cheaper than one for each."""
 
 AFRESH = 2.0
 """Seconds after which the same request from a client that had answered is no repetition: it starts again."""
@@ -109,7 +106,7 @@ class Tftp:
         self._runs = Runs()
         self._offload = Offload()
         self._visits = Visits(limits.transfers, limits.transfers_per_client)
-        self._sweeping: Any = None
+        self._sweep = Sweep(reactor, self._hub, self._visits.sessions, self._tell_progress)
         self._throttle = Throttle(clock)
         self._exhausted = Throttle(clock, often=1)
         self._main: socket.socket | None = None
@@ -290,7 +287,7 @@ class Tftp:
         visit.session = session
         visit.tell_begun(content.source, content.size, agreement)
         session.pump(self._clock())
-        self._sweep()
+        self._sweep.start()
 
     def _take(self, visit: Visit) -> None:
         """Take a file from the client."""
@@ -318,7 +315,7 @@ class Tftp:
         visit.session = session
         visit.tell_begun(str(upload.path), size, agreement)
         session.pump(self._clock())
-        self._sweep()
+        self._sweep.start()
 
     def _ceilings_for(self, visit: Visit) -> Ceilings:
         firmware = visit.machine.firmware if visit.machine is not None else Firmware.UNKNOWN
@@ -382,26 +379,9 @@ class Tftp:
         """End every transfer."""
         for visit in self._visits:
             visit.close("the server stops")
-        if self._sweeping is not None and self._sweeping.active():
-            self._sweeping.cancel()
+        self._sweep.stop()
         self._hub.close()
 
-    def _sweep(self, seconds: float = SWEEP) -> None:
-        if self._sweeping is None or not self._sweeping.active():
-            self._sweeping = self._reactor.callLater(seconds, self._swept)
-
-    def _swept(self) -> None:
-        self._hub.look()  # what waits there may be later than its deadline only because we are
-        now, pause = self._clock(), SWEEP
+    def _tell_progress(self, now: float) -> None:
         for visit in self._visits:
-            session = visit.session
-            if session is not None:
-                if session.transfer.deadline <= now:
-                    session.expire(now)
-                elif session.blocked and session.shares:
-                    session.writable(now)
-                visit.tell_progress(now)
-                if session.transfer.paced:
-                    pause = PAUSE
-        if len(self._visits):
-            self._sweep(pause)
+            visit.tell_progress(now)

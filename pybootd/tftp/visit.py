@@ -146,6 +146,10 @@ class Visits:
     def __len__(self) -> int:
         return len(self._visits)
 
+    def sessions(self) -> list[Session | UploadSession | Lent]:
+        """The transfers that have begun."""
+        return [visit.session for visit in self._visits.values() if visit.session is not None]
+
     def at(self, client: tuple[str, int]) -> Visit | None:
         """The visit of a client."""
         return self._visits.get(client)

@@ -15,14 +15,11 @@ from pybootd.content.local import LocalFiles
 from pybootd.tftp.blocks import Runs
 from pybootd.tftp.hub import Hub, hub
 from pybootd.tftp.options import Agreement
-from pybootd.tftp.pace import PAUSE
 from pybootd.tftp.sender import Offload, Sender
 from pybootd.tftp.session import Session
+from pybootd.tftp.sweep import Sweep
 from pybootd.tftp.transfer import Transfer
 from pybootd.workers.messages import Ended, Progress, Report, SendBlocks, sentence
-
-SWEEP = 0.01
-"""Seconds between looks at the deadlines of all transfers."""
 
 PROGRESS = 0.25
 """Seconds between two reports on all transfers."""
@@ -38,7 +35,6 @@ class BlockSender:
         tell: Callable[[Report], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._reactor = reactor
         self._files = files
         self._tell = tell
         self._clock = clock
@@ -49,7 +45,7 @@ class BlockSender:
         self._numbers: dict[Session, int] = {}
         self._told: dict[int, int] = {}
         self._told_at = clock()
-        self._sweeping: Any = None
+        self._sweep = Sweep(reactor, self._hub, lambda: tuple(self._numbers), self._swept)
 
     def begin(self, order: SendBlocks, descriptors: Sequence[int]) -> None:
         """Go on with a transfer; both descriptors belong to it from now on."""
@@ -72,7 +68,7 @@ class BlockSender:
         session = Session(transfer, agreement, content, self._runs, sender, sock, self._hub, self)
         self._sessions[order.number], self._numbers[session] = session, order.number
         session.pump(now)
-        self._sweep()
+        self._sweep.start()
 
     def drop(self, number: int) -> None:
         """Give one up, and say nothing more."""
@@ -89,8 +85,7 @@ class BlockSender:
         """Give all of them up."""
         for number in tuple(self._sessions):
             self.drop(number)
-        if self._sweeping is not None and self._sweeping.active():
-            self._sweeping.cancel()
+        self._sweep.stop()
         self._hub.close()
 
     # what sessions tell
@@ -113,23 +108,10 @@ class BlockSender:
 
     # time
 
-    def _sweep(self, seconds: float = SWEEP) -> None:
-        if self._sweeping is None or not self._sweeping.active():
-            self._sweeping = self._reactor.callLater(seconds, self._swept)
-
-    def _swept(self) -> None:
-        self._hub.look()  # what waits there may be later than its deadline only because we are
-        now, pause = self._clock(), SWEEP
-        for session in tuple(self._numbers):
-            if session.transfer.deadline <= now:
-                session.expire(now)
-            if session.transfer.paced:
-                pause = PAUSE
+    def _swept(self, now: float) -> None:
         if now - self._told_at >= PROGRESS:
             self._told_at = now
             self._report()
-        if self._sessions:
-            self._sweep(pause)
 
     def _report(self) -> None:
         for number, session in self._sessions.items():

@@ -21,8 +21,9 @@ from pybootd.machine import Firmware, Machine, Machines
 from pybootd.tftp import packet
 from pybootd.tftp.lent import Lent
 from pybootd.tftp.pace import PAUSE
-from pybootd.tftp.protocol import SWEEP, Tftp
+from pybootd.tftp.protocol import Tftp
 from pybootd.tftp.session import Session
+from pybootd.tftp.sweep import SWEEP
 from tests.support.tftp import FakeSocket, SlowBody
 
 CLIENT = ("10.0.0.9", 2070)

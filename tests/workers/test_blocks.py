@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.content.local import LocalFiles
 from pybootd.tftp import packet
-from pybootd.workers.blocks import PROGRESS, SWEEP, BlockSender
+from pybootd.tftp.sweep import SWEEP
+from pybootd.workers.blocks import PROGRESS, BlockSender
 from pybootd.workers.messages import Ended, Progress, Report, SendBlocks
 from tests.support.tree import open_descriptors
 from tests.support.workers import Reactor
