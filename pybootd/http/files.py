@@ -138,6 +138,7 @@ class FileRequest(Request):
     _begun = 0.0
     _sent = 0
     _reported = 0.0
+    _pump: Pump | None = None
 
     def __init__(
         self, channel: Channel, queued: object = False, *, fields: Mapping[bytes, bytes] | None = None
@@ -195,6 +196,8 @@ class FileRequest(Request):
         self._gone = True
         if self._asked is not None:
             self._asked.cancel()
+        if self._pump is not None and self._pump.settling:
+            return  # how it ended is still to be told
         if self._content is not None:
             self._done(GONE)
         super().connectionLost(reason)
@@ -286,7 +289,7 @@ class FileRequest(Request):
                 if begin == end:
                     self._done(None)
                     return
-            pump = Pump(
+            self._pump = pump = Pump(
                 site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread, site.lender
             )
             self.channel.setTimeout(STALL)
@@ -302,7 +305,8 @@ class FileRequest(Request):
         self._done(f"The client took nothing for {STALL:.0f} s")
 
     def _pumped(self, count: int) -> None:
-        self.channel.setTimeout(STALL)
+        if not self._gone:
+            self.channel.setTimeout(STALL)
         self._progress(count)
 
     def _write(self, data: bytes) -> None:

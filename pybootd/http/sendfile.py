@@ -60,6 +60,9 @@ class Carrier(Protocol):
     def drop(self) -> None:
         """Give it up, and tell nothing more of it."""
 
+    def look(self) -> None:
+        """Tell what there is to tell, then call L{Pump.looked}."""
+
 
 class Lender(Protocol):
     """Knows other processes."""
@@ -78,6 +81,7 @@ class Pump:
     Sends one part of one file to one client.
 
     @cvar active: how many there are.
+    @ivar settling: the connection has ended, and another process sends: it is asked whether it had sent all before.
     """
 
     active = 0
@@ -113,6 +117,7 @@ class Pump:
         self._in_thread = in_thread
         self._lender = lender
         self._carrier: Carrier | None = None
+        self.settling = False
         self._told = 0
         self._channel: Any = None
         self._fd = -1
@@ -151,8 +156,12 @@ class Pump:
             self._advance()
 
     def stopProducing(self) -> None:
-        """The transport has lost its connection."""
-        self._finish(GONE)
+        """The transport has lost its connection; a client that has all of the file may be the one to end it."""
+        if self._carrier is None:
+            self._finish(GONE)
+        elif not self.settling:
+            self.settling = True
+            self._carrier.look()
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor has seen the connection break, through the duplicate."""
@@ -219,7 +228,9 @@ class Pump:
             self._progress(more)
 
     def looked(self) -> None:
-        """Nobody asks."""
+        """It was not over there when the connection ended."""
+        if self.settling:
+            self._finish(GONE)
 
     def ended(self, failure: str) -> None:
         """It is over there."""
@@ -269,7 +280,7 @@ class Pump:
             self._fd = -1
         if problem is None:
             self._cork(False)
-            if self._taken:
+            if self._taken and not self.settling:
                 self._transport.unregisterProducer()
                 self._transport.registerProducer(self._channel, True)
         self._done(problem)

@@ -23,6 +23,7 @@ from pybootd.events import (
 )
 from pybootd.http import files
 from pybootd.http.files import STALL, name_of, type_of
+from pybootd.http.sendfile import Pump
 from tests.support.http import CLIENT, Client, Server
 from tests.support.tree import SECRET, Tree, open_descriptors
 
@@ -302,6 +303,39 @@ class EventTests(HttpCase):
         self.client.send(b"GET /large HTTP/1.1\r\n\r\n")
         self.client.close()
         self.assertEqual(len(self.events(TransferFailed)), 1)
+
+    def lend(self, pump: Pump, connection: int, file: int, begin: int, end: int) -> EventTests:
+        """Another process sends: this test."""
+        self.pumps.append((pump, end - begin))
+        return self
+
+    def look(self) -> None:
+        """It will answer."""
+
+    def drop(self) -> None:
+        """It gives up."""
+
+    def test_disconnected_elsewhere(self) -> None:
+        """
+        Where another process sends, a client that goes away has the file if that process had sent all of it, though
+        nobody here had heard so.
+        """
+        self.pumps: list[tuple[Pump, int]] = []
+        self.server.site.lender = self
+        for whole in (True, False):
+            client = self.server.connect()
+            client.send(b"GET /large HTTP/1.1\r\n\r\n")
+            client.transport.flush()
+            client.close()
+            self.assertEqual(len(self.events(TransferEnded, TransferFailed)), 1 - whole)
+            pump, length = self.pumps.pop()
+            if whole:
+                pump.progressed(length)
+                pump.ended("")
+            else:
+                pump.looked()
+        ended, failed = self.events(TransferEnded, TransferFailed)
+        self.assertEqual((ended.sent, failed.reason), (len(LARGE), "The client went away"))
 
     def test_expect(self) -> None:
         """The answer comes at once also to a client that would wait for leave to send a body that it has not."""

@@ -105,7 +105,10 @@ class PumpTests(PumpCase):
     def drop(self) -> None:
         self.dropped += 1
 
-    takes, dropped = True, 0
+    def look(self) -> None:
+        self.asked += 1
+
+    takes, dropped, asked = True, 0, 0
 
     def test_elsewhere(self) -> None:
         """Another process may send in its place, once the header is out; what it tells is told on."""
@@ -123,10 +126,23 @@ class PumpTests(PumpCase):
 
     def test_elsewhere_and_gone(self) -> None:
         """A client that goes away is gone for the other process too; what goes wrong there goes wrong."""
-        self.pump(lender=self)
+        pump = self.pump(lender=self)
         self.transport.flush()
         self.transport.lose()
+        pump.progressed(300)
+        self.assertEqual((self.done, self.asked, self.progress), ([], 1, 300))
+        pump.looked()
         self.assertEqual((self.done, self.dropped), ([GONE], 1))
+
+    def test_elsewhere_and_whole(self) -> None:
+        """A client that ends the connection as soon as it has all has all, whichever of the two is heard of first."""
+        pump = self.pump(0, 1000, lender=self)
+        self.transport.flush()
+        self.transport.lose()
+        self.assertTrue(pump.settling)
+        pump.ended("")
+        pump.looked()
+        self.assertEqual((self.done, self.dropped), ([None], 0))
 
     def test_failed_elsewhere(self) -> None:
         """What goes wrong in the other process is told."""
