@@ -100,6 +100,8 @@ class SqliteStore:
     def read(self) -> Sequence[Lease]:
         try:
             self.path.stat()
+            if not os.access(self.path, os.R_OK):
+                raise StoreError(f"{self.path}: {_user()} may not read it; ask as root, or as the daemon's user")
             database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)
             try:
                 return tuple(readable(database.execute(SELECT), self.path))

@@ -177,6 +177,13 @@ class RefusalTests(SqliteTestCase):
         self.patch(os, "open", refuse)
         self.refused("Permission denied", "must be writable for the daemon's user, ")
 
+    def test_not_readable(self) -> None:
+        """Who lists the leases without being allowed to read them is told who is."""
+        self.open()
+        self.patch(os, "access", lambda path, mode: False)
+        error = self.assertRaises(StoreError, self.store.read)
+        self.assertIn("may not read it; ask as root, or as the daemon's user", str(error))
+
     def test_is_a_directory(self) -> None:
         """A directory in the file's place."""
         self.path.mkdir()
