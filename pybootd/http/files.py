@@ -54,20 +54,20 @@ PROGRESS = 0.5
 DEFAULT_TYPE = b"application/octet-stream"
 TYPES = {
     # UEFI HTTP Boot tells by these what it has got: a program, or a disk to boot from
-    "efi": b"application/efi",
-    "iso": b"application/vnd.efi-iso",
-    "img": b"application/vnd.efi-img",
-    "ipxe": b"text/plain; charset=utf-8",
-    "cfg": b"text/plain; charset=utf-8",
-    "conf": b"text/plain; charset=utf-8",
-    "txt": b"text/plain; charset=utf-8",
-    "ks": b"text/plain; charset=utf-8",
-    "yaml": b"text/plain; charset=utf-8",
-    "json": b"application/json",
-    "xml": b"application/xml",
-    "html": b"text/html; charset=utf-8",
-    "gz": b"application/gzip",
-    "xz": b"application/x-xz",
+    b"efi": b"application/efi",
+    b"iso": b"application/vnd.efi-iso",
+    b"img": b"application/vnd.efi-img",
+    b"ipxe": b"text/plain; charset=utf-8",
+    b"cfg": b"text/plain; charset=utf-8",
+    b"conf": b"text/plain; charset=utf-8",
+    b"txt": b"text/plain; charset=utf-8",
+    b"ks": b"text/plain; charset=utf-8",
+    b"yaml": b"text/plain; charset=utf-8",
+    b"json": b"application/json",
+    b"xml": b"application/xml",
+    b"html": b"text/html; charset=utf-8",
+    b"gz": b"application/gzip",
+    b"xz": b"application/x-xz",
 }
 
 _CONDITIONAL = (b"range", b"if-range", b"if-none-match", b"if-modified-since")
@@ -91,8 +91,7 @@ def name_of(target: bytes) -> bytes:
 
 def type_of(name: bytes) -> bytes:
     """The media type, by the name's ending."""
-    ending = name.rpartition(b".")[2].lower()
-    return TYPES.get(ending.decode("ascii", "replace"), DEFAULT_TYPE)
+    return TYPES.get(name.rpartition(b".")[2].lower(), DEFAULT_TYPE)
 
 
 @lru_cache(256)
@@ -180,8 +179,7 @@ class FileRequest(Request):
             return
         try:
             self._name = name_of(self.uri)
-            if self._listening:
-                self._publish(FileAsked, protocol="http", name=self._named)
+            self._publish(FileAsked, protocol="http", name=self._named)
             found = self.channel.site.resolver.resolve(self._name, machine)
         except ContentError as error:
             self._fail(error)
@@ -319,8 +317,7 @@ class FileRequest(Request):
         if content is None:
             return
         content.body.close()
-        if self._listening:
-            self._tell_end(problem)
+        self._tell_end(problem)
         if self._gone:
             return
         if self.producer is not None:
@@ -377,10 +374,6 @@ class FileRequest(Request):
     # Events
 
     @property
-    def _listening(self) -> bool:
-        return self.channel.site.bus.listening
-
-    @property
     def _named(self) -> str:
         return self._name.decode("utf-8", "surrogateescape")
 
@@ -392,16 +385,15 @@ class FileRequest(Request):
         site = self.channel.site
         self._transfer = site.bus.number()
         self._begun = self._reported = site.reactor.seconds()
-        if self._listening:
-            self._publish(
-                TransferBegun,
-                protocol="http",
-                transfer=self._transfer,
-                name=self._named,
-                source=content.source,
-                size=content.size,
-                detail="" if selection.range is None else selection.range.decode("ascii"),
-            )
+        self._publish(
+            TransferBegun,
+            protocol="http",
+            transfer=self._transfer,
+            name=self._named,
+            source=content.source,
+            size=content.size,
+            detail="" if selection.range is None else selection.range.decode("ascii"),
+        )
 
     def _progress(self, count: int) -> None:
         self._sent += count
