@@ -59,6 +59,7 @@ def check(
     """
     findings = [Finding(Kind.WARNING, text) for text in config.warnings]
     findings += _logger(config)
+    findings += _addresses(config, interfaces)
     if config.dhcp:
         findings += _dhcp(config, interfaces, name_servers, way_out)
         findings += _access(config)
@@ -90,6 +91,26 @@ def _problem(origin: Origin, what: str, wrote: object) -> Finding:
     return Finding(Kind.PROBLEM, str(Problem(origin, what, str(wrote))))
 
 
+def _addresses(config: Config, interfaces: Sequence[HostInterface]) -> Iterator[Finding]:
+    """Addresses to listen at that this host does not have."""
+    services = (
+        ("bootpd", config.bootpd.address, config.bootpd.address, config.dhcp),
+        ("tftpd", config.tftpd.address, config.tftp_address, config.tftp),
+        ("httpd", config.httpd.address, config.http_address, config.http_server),
+        ("status", config.status.address, config.status.address, config.status.enable),
+    )
+    asked = {
+        config.origin(section if own is not None else "bootpd", "address"): address
+        for section, own, address, runs in services
+        if runs and not address.is_unspecified and not address.is_loopback
+    }
+    here = [own.ip for one in interfaces for own in one.addresses]
+    for origin, address in asked.items():
+        if address not in here:
+            known = ", ".join(str(one) for one in here if not one.is_loopback) or "only loopback"
+            yield _problem(origin, f"is no address of this host, which has {known}", address)
+
+
 # DHCP
 
 
@@ -109,6 +130,7 @@ def _dhcp(
         yield _fact(f"  {_described(network, names, proxy)}")
         if network.origin == config.origin("bootpd", "pool_start"):
             yield from _home(config, network)
+    yield from _never(config, networks)
     yield from _fixed(config, networks)
     if config.bootpd.dns is None and not name_servers:
         yield _warning(config.origin("bootpd", "dns"), "this host knows no name server that others can reach", "auto")
@@ -140,6 +162,16 @@ def _home(config: Config, network: Network) -> Iterator[Finding]:
     if gateway and int(gateway) and int(gateway) not in network:
         what = f"is outside {_as_network(network)}, where its machines cannot reach it"
         yield _warning(config.origin("bootpd", "gateway"), what, gateway)
+
+
+def _never(config: Config, networks: Sequence[Network]) -> Iterator[Finding]:
+    """Sections C{[subnet]} that nobody reaches: C{[bootpd]}, which comes first, serves these addresses."""
+    homes = networks[: len(networks) - len(config.subnets)]
+    for subnet in config.subnets:
+        for network in homes:
+            if _as_network(network).overlaps(subnet.network):
+                what = f"overlaps {_as_network(network)}, which [bootpd] serves: nobody there is served by this section"
+                yield Finding(Kind.WARNING, str(Problem(subnet.origin, what)))
 
 
 def _fixed(config: Config, networks: Sequence[Network]) -> Iterator[Finding]:
@@ -218,6 +250,7 @@ def _names(config: Config) -> Iterator[Finding]:
     for rule in config.filters:
         yield from _indirect(rule.origin, Value.parse(rule.value), config)
     if config.cache.directory is not None:
+        yield from _directory(config.origin("cache", "directory"), config.cache.directory.parent)
         yield _fact(f"Cache: {config.cache.directory}, up to {config.cache.size >> 20} MiB")
     yield from _boot_files(config)
 

@@ -85,6 +85,37 @@ class CheckTests(SynchronousTestCase):
         self.assertIn("no interface with an IPv4 address; there is", problem)
         self.assertTrue(problem.endswith("; write e.g. interface = eth0"), problem)
 
+    def test_no_address(self) -> None:
+        """An address to listen at that is another host's, said once for all who listen there."""
+        http = "[httpd]\nenable = yes\naddress = 10.0.0.9\n[status]\nenable = yes\n"
+        self.assertEqual(
+            self.said(Kind.PROBLEM, f"{BASE}address = 192.168.1.9\n{http}"),
+            [
+                f"x.ini:{line} = {address}: is no address of this host, which has 192.168.1.1, 10.0.0.1"
+                for line, address in (("3: [bootpd] address", "192.168.1.9"), ("6: [httpd] address", "10.0.0.9"))
+            ],
+        )
+        self.assertEqual(self.said(Kind.PROBLEM, f"{BASE}address = 192.168.1.1\n"), [])
+
+    def test_subnet_never(self) -> None:
+        """A section for a network that C{[bootpd]} serves serves nobody."""
+        self.assertEqual(
+            self.said(Kind.WARNING, f"{BASE}[subnet 192.168.1.0/25]\npool_start = 192.168.1.10\n[bootfile]\nbios = a"),
+            [
+                "x.ini:3: [subnet 192.168.1.0/25]: overlaps 192.168.1.0/24, which [bootpd] serves: nobody there is "
+                "served by this section",
+                "x.ini:6: [bootfile] bios = a: there is no such file below the root",
+            ],
+        )
+
+    def test_cache(self) -> None:
+        """The cache is made, but not what it is to be in: that may be a disk that is not mounted."""
+        self.assertEqual(
+            self.said(Kind.PROBLEM, f"{BASE}[cache]\ndirectory = ./disk/cache\n"),
+            ["x.ini:4: [cache] directory = DIR/disk: there is no such directory"],
+        )
+        self.assertEqual(self.said(Kind.PROBLEM, f"{BASE}[cache]\ndirectory = ./cache\n"), [])
+
     def test_pool_too_big(self) -> None:
         """A pool that leaves the interface's network."""
         self.assertEqual(

@@ -30,7 +30,12 @@ from pybootd.net.interfaces import Interface, interfaces, name_servers
 
 PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 AS_ROOT = "sudo pybootd doctor"
-ELSEWHERE = ("there is no such file below the root", "on no network of this host", "no interface with an IPv4 address")
+ELSEWHERE = (
+    "there is no such file below the root",
+    "on no network of this host",
+    "no interface with an IPv4 address",
+    "is no address of this host",
+)
 """What C{pybootd check} finds and the doctor looks at more closely."""
 
 TRANSFER = "50000"

@@ -99,7 +99,7 @@ def refused(error: OSError, address: str, port: int, protocol: str, what: str) -
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{begin} needs root (or CAP_NET_BIND_SERVICE); start as root, with twistd --uid to drop it afterwards"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{begin}: {address} is no address of this host"
+        return f"{begin}: {address} is no address of this host; mend address in that section, or give it to the host"
     return f"{begin}: {error.strerror}"
 
 

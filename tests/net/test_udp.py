@@ -166,7 +166,7 @@ class RefusedTests(SynchronousTestCase):
         for number, expected in (
             (errno.EACCES, "needs root"),
             (errno.EPERM, "needs root"),
-            (errno.EADDRNOTAVAIL, "10.77.0.9 is no address of this host"),
+            (errno.EADDRNOTAVAIL, "10.77.0.9 is no address of this host; mend address"),
             (errno.ENETDOWN, "Network is down"),
         ):
             self.assertIn(expected, self.said(number))
