@@ -35,6 +35,9 @@ SIZE = 64_000
 NEW = 0x01000000
 """Where the numbers of unknown machines begin; machines on record count from 0."""
 
+STARTS = 180
+"""Seconds, at most, until a server answers for the first time; dnsmasq takes half a minute to read 60 000 leases."""
+
 SECONDS = 4
 """For one load; slow servers see fewer machines."""
 
@@ -226,12 +229,13 @@ def measure(place: Lab, binary: Path, server: Server, leases: int, exchanges: in
 
 
 def ready(place: Lab, process: Process, binary: Path) -> float:
-    """Seconds until the first exchange succeeds."""
+    """Seconds until the first exchange succeeds; a slow server is given ever more time for one."""
     begin = time.monotonic()
-    while time.monotonic() - begin < 60:
+    while (passed := time.monotonic() - begin) < STARTS:
         if process.popen.poll() is not None:
             raise RuntimeError(f"{process.name} ended: {process.log.read_text(errors='replace')[-2000:]}")
-        done = place.inside("timeout", "0.15", str(binary), "eth0", str(NEW - 1), "1", "1")
+        patience = max(0.15, passed / 10)
+        done = place.inside("timeout", f"{patience:.2f}", str(binary), "eth0", str(NEW - 1), "1", "1")
         if done.returncode == 0 and json.loads(done.stdout)["completed"]:
             return time.monotonic() - begin
     raise RuntimeError(f"{process.name} does not answer: {process.log.read_text(errors='replace')[-2000:]}")

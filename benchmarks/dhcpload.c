@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 #define P(list, part) (good ? (list)[(uint32_t)((good - 1) * (part))] * 1e3 : 0)
     printf("{\"completed\": %u, \"failed\": %u, \"naks\": %ld, \"again\": %ld, \"seconds\": %.4f, \"rate\": %.1f, "
            "\"offer_p50\": %.3f, \"offer_p99\": %.3f, \"ack_p50\": %.3f, \"ack_p99\": %.3f, \"last\": %.4f}\n",
-           good, failed, naks, again, seconds, good / seconds, P(offers, .5), P(offers, .99), P(acks, .5), P(acks, .99),
-           seconds);
+           good, failed, naks, again, seconds, seconds > 0 ? good / seconds : 0, P(offers, .5), P(offers, .99),
+           P(acks, .5), P(acks, .99), seconds);
     return 0;
 }
