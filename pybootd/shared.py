@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from pybootd.config import Config
-from pybootd.content.local import LocalFiles
+from pybootd.content.opening import ServedFiles
 from pybootd.dhcp.exchanges import Exchanges
 from pybootd.errors import EnvironmentProblem
 from pybootd.events import Bus
@@ -60,7 +60,7 @@ class Shared:
             self.bus = Bus(report=lambda subscriber: self.log.failure("a subscriber of events failed"))
             self.disks = Threads(reactor)
             """Where disks are waited for."""
-            self.files = LocalFiles(self.disks.run, reactor.callLater)
+            self.files = ServedFiles(self.disks.run, reactor.callLater)
             self.exchanges = Exchanges() if config.status.enable else None
             """Packets and traces of decisions, where somebody can look at them."""
             self.table: LeaseTable | None = None

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 InThread = Callable[[Callable[[], Any]], "Deferred[Any]"]
 """Runs a function that may wait for a disk outside the reactor's thread."""
 
+Key = tuple[str, str, bool]
+"""Root, name, and whether its case may differ."""
+
 MAXIMUM_LINKS = 40
 """Links followed for one name; the kernel's own limit (path_resolution(7))."""
 
@@ -109,8 +112,8 @@ class LocalFiles:
         """
         self._in_thread = in_thread
         self._call_later = call_later
-        self._shared: dict[tuple[str, str, bool], _Shared] = {}
-        self._idle: set[_Shared] = set()
+        self._shared: dict[Key, Shared] = {}
+        self._idle: set[Shared] = set()
         self._closing = False
 
     def open(self, root: str, name: str, ignore_case: bool = False) -> Content:
@@ -127,11 +130,21 @@ class LocalFiles:
         key = (root, name, ignore_case)
         shared = self._shared.get(key)
         if shared is None or not shared.unchanged():
-            if shared in self._idle:
-                self._close(shared)
-            shared = self._shared[key] = _Shared(self, key, *_open(root, name, ignore_case))
+            shared = self._keep(key, *open_below(root, name, ignore_case))
         self._idle.discard(shared)
         return shared.content(self._in_thread)
+
+    def ask(self, root: str, name: str, ignore_case: bool = False) -> Content | Deferred[Content]:
+        """As L{open}; a server's may have to wait (L{pybootd.content.opening})."""
+        return self.open(root, name, ignore_case)
+
+    def _keep(self, key: Key, fd: int, source: str, status: os.stat_result) -> Shared:
+        """What was opened, for the readers to come."""
+        shared = self._shared.get(key)
+        if shared in self._idle:
+            self._close(shared)
+        shared = self._shared[key] = Shared(self, key, fd, source, status)
+        return shared
 
     def adopt(self, fd: int) -> Content:
         """
@@ -143,7 +156,7 @@ class LocalFiles:
         key = ("", str(_identity(status)), False)
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._shared[key] = _Shared(self, key, fd, "a file of the main process", status)
+            shared = self._shared[key] = Shared(self, key, fd, "a file of the main process", status)
         else:
             os.close(fd)
         self._idle.discard(shared)
@@ -153,7 +166,7 @@ class LocalFiles:
         """
         The first C{limit} bytes of a small file of the administrator's; errors as in L{open}.
         """
-        fd, _, _ = _open(root, name, ignore_case)
+        fd, _, _ = open_below(root, name, ignore_case)
         try:
             return os.read(fd, limit)
         except OSError as error:
@@ -161,7 +174,7 @@ class LocalFiles:
         finally:
             os.close(fd)
 
-    def unused(self, shared: _Shared) -> None:
+    def unused(self, shared: Shared) -> None:
         """The last reader of a file has left."""
         if self._call_later is None or self._shared.get(shared.key) is not shared or len(self._idle) >= IDLE:
             self._close(shared)
@@ -176,24 +189,22 @@ class LocalFiles:
         for shared in tuple(self._idle):
             self._close(shared)
 
-    def _close(self, shared: _Shared) -> None:
+    def _close(self, shared: Shared) -> None:
         os.close(shared.fd)
         self._idle.discard(shared)
         if self._shared.get(shared.key) is shared:
             del self._shared[shared.key]
 
 
-class _Shared:
+class Shared:
     """One open file, and how many read it."""
 
     __slots__ = ("_files", "_identity", "_path", "_readers", "etag", "fd", "key", "modified", "size", "source")
 
-    def __init__(
-        self, files: LocalFiles, key: tuple[str, str, bool], fd: int, source: str, status: os.stat_result
-    ) -> None:
+    def __init__(self, files: LocalFiles, key: Key, fd: int, source: str, status: os.stat_result) -> None:
         self._files = files
         self._identity = _identity(status)
-        self._path = _raw(source)
+        self._path = raw(source)
         self._readers = 0
         self.key = key
         self.fd = fd
@@ -212,6 +223,10 @@ class _Shared:
             return _identity(os.stat(self._path)) == self._identity  # noqa: PTH116 - bytes, whatever the locale
         except OSError:
             return False
+
+    def is_(self, status: os.stat_result) -> bool:
+        """Whether that is this very file, as it was when it was opened."""
+        return _identity(status) == self._identity
 
     def content(self, in_thread: InThread | None) -> Content:
         """For one more reader."""
@@ -232,8 +247,8 @@ class _Shared:
 class FileBody:
     """The bytes of one open file, for one reader; what may have to wait for a disk is read in a thread."""
 
-    def __init__(self, shared: _Shared, in_thread: InThread | None) -> None:
-        self._shared: _Shared | None = shared
+    def __init__(self, shared: Shared, in_thread: InThread | None) -> None:
+        self._shared: Shared | None = shared
         self._fd = shared.fd
         self._size = shared.size
         self._in_thread = in_thread
@@ -323,12 +338,17 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
-def _raw(path: str) -> bytes:
+def raw(path: str) -> bytes:
     """A path as the kernel takes it, whatever the locale."""
     return path.encode("utf-8", "surrogateescape")
 
 
-def _open(root: str, name: str, ignore_case: bool) -> tuple[int, str, os.stat_result]:
+def open_below(root: str, name: str, ignore_case: bool) -> tuple[int, str, os.stat_result]:
+    """
+    Open a file, and find out what it is.
+
+    @return: its descriptor, its path, and that; errors as in L{LocalFiles.open}.
+    """
     try:
         walk = _Walk(root, ignore_case)
     except OSError as error:
@@ -361,7 +381,7 @@ class _Walk:
         self._root = root
         self._ignore_case = ignore_case
         self._links = 0
-        self._fds = [os.open(_raw(root), _DIRECTORY)]
+        self._fds = [os.open(raw(root), _DIRECTORY)]
 
     def close(self) -> None:
         for fd in self._fds:
@@ -391,7 +411,7 @@ class _Walk:
     def _descend(self, part: str, parts: list[str]) -> tuple[int, os.stat_result] | None:
         """Take one step; where that is a link, put what it says in front of the parts still to go."""
         here = self._fds[-1]
-        entry = _raw(part)
+        entry = raw(part)
         try:
             status = os.stat(entry, dir_fd=here, follow_symlinks=False)
         except FileNotFoundError:

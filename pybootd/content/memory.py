@@ -26,14 +26,21 @@ def in_memory(fd: int) -> bool:
 
 @lru_cache(maxsize=64)
 def _all_memory(device: int) -> bool:
-    """Of the device with that number (proc(5), C{mountinfo}: fields 3, and the first after the dash)."""
+    return kind_of(device) in KINDS
+
+
+def kind_of(device: int) -> str:
+    """
+    The kind of file system that the device with that number has (proc(5), C{mountinfo}: fields 3, and the first after
+    the dash); empty: unknown.
+    """
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         lines = MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        return False
+        return ""
     for line in lines:
         place, _, kind = line.partition(" - ")
         if place.split()[2:3] == [number]:
-            return kind.partition(" ")[0] in KINDS
-    return False
+            return kind.partition(" ")[0]
+    return ""

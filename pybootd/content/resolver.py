@@ -112,14 +112,15 @@ class Resolver:
 
         @param name: as the client wrote it (HTTP: with C{%}-forms decoded, once).
         @param machine: who asks, where that is known.
-        @return: the content, whose body the caller closes; local files never take a Deferred.
+        @return: the content, whose body the caller closes; a local file takes a Deferred
+            only where its directories are not in memory.
         @raise NotFound: (or as a Failure) there is no such file for this client.
         @raise Forbidden: (or as a Failure) it is not for this machine.
         @raise SourceFailed: (or as a Failure) it cannot be had now.
         """
         text, place = self._served(name, machine)
         if isinstance(place, Local):
-            return self._files.open(place.root, place.name, self._ignore_case)
+            return self._files.ask(place.root, place.name, self._ignore_case)
         if isinstance(place, Remote):
             return self._source(place.url).open(place.url)
         return place.render(text, machine)

@@ -2,7 +2,7 @@
 How long a boot file is, for DHCP option 13 (RFC 2132 3.15), which cannot wait for the answer.
 
 A local file is looked at; a remote one is asked for, once for all machines that it is meant for, and its length is told
-from the next request on.
+from the next request on.  So is that of a local one whose disk has to be waited for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from pybootd.content.content import Content
@@ -52,27 +52,37 @@ class Sizes:
         return None
 
     def _look(self, name: str, machine: Machine) -> int | None:
+        about = f"{machine.mac} {name}"
+        if about in self._asking:
+            return self._recent(about)
         found = self._resolver.resolve(name, machine)
         if isinstance(found, Content):
             found.body.close()
             return found.size
-        found.addCallbacks(lambda content: content.body.close(), lambda _: None)
-        return None
+        recent = self._recent(about)
+        self._learn(about, found)  # its disk is waited for
+        return recent
+
+    def _recent(self, about: str) -> int | None:
+        when, size = self._known.get(about, (-KEPT, None))
+        return size if self._time() - when < KEPT else None
 
     def _ask(self, url: str, name: str, machine: Machine) -> None:
         found = self._resolver.resolve(name, machine)
-        self._asking.add(url)
+        self._learn(url, succeed(found) if isinstance(found, Content) else found)
+
+    def _learn(self, about: str, asked: Deferred[Content]) -> None:
+        self._asking.add(about)
 
         def learn(content: Content) -> int | None:
             content.body.close()
             return content.size
 
         def keep(size: int | None | Failure) -> None:
-            self._asking.discard(url)
-            self._known[url] = (self._time(), None if isinstance(size, Failure) else size)
-            self._known.move_to_end(url)
+            self._asking.discard(about)
+            self._known[about] = (self._time(), None if isinstance(size, Failure) else size)
+            self._known.move_to_end(about)
             if len(self._known) > KNOWN:
                 self._known.popitem(last=False)
 
-        asked = succeed(found) if isinstance(found, Content) else found
         asked.addCallback(learn).addBoth(keep)

@@ -22,7 +22,7 @@ class Files:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.waiting: list[Deferred[Content]] = []
-        self.remote = False
+        self.remote = self.slow = False
 
     def url_of(self, name: str, machine: Machine) -> str | None:
         if not self.remote:
@@ -33,7 +33,7 @@ class Files:
         self.asked.append((name, machine.mac))
         if name == "gone":
             raise NotFound("gone")
-        if not self.remote:
+        if not self.remote and not self.slow:
             return from_bytes(name, b"12345")
         self.waiting.append(Deferred())
         return self.waiting[-1]
@@ -50,6 +50,22 @@ class SizesTests(SynchronousTestCase):
         """A local file is looked at each time: it may have changed."""
         self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [5, 5])
         self.assertEqual(len(self.files.asked), 2)
+
+    def test_local_elsewhere(self) -> None:
+        """Nor is the disk of a local one waited for: what was found last is told, as long as that is not long ago."""
+        self.files.slow = True
+        self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [None, None])
+        self.assertEqual(len(self.files.asked), 1)
+        self.files.waiting.pop().callback(from_bytes("a", b"123"))
+        self.assertEqual([self.sizes.size_of("a", ONE) for _ in range(2)], [3, 3])
+        self.files.waiting.pop().errback(NotFound("gone"))
+        self.assertIsNone(self.sizes.size_of("a", ONE))
+        self.files.waiting.pop().callback(from_bytes("a", b"1234"))
+        self.assertEqual(self.sizes.size_of("a", ONE), 4)
+        self.clock.advance(KEPT)
+        self.assertIsNone(self.sizes.size_of("a", ONE))
+        self.files.slow = False
+        self.assertEqual(self.sizes.size_of("a", OTHER), 5)
 
     def test_missing(self) -> None:
         """Of a file that is not there nothing is said."""

@@ -50,6 +50,10 @@ class FragileDisk:
         """A read, of 128 KiB at most, takes so long from now on; what was read once is in memory, and quick."""
         self._command("slow", str(seconds))
 
+    def slow_names(self, seconds: float) -> None:
+        """To find a file takes so long from now on, each time anew."""
+        self._command("names", str(seconds))
+
     def _command(self, *words: str) -> None:
         assert self._popen.stdin is not None
         self._popen.stdin.write(" ".join(words) + "\n")

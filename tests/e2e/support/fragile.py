@@ -10,6 +10,7 @@ Commands come on standard input, one a line, each answered by C{done}:
     ================== =============================================================================
     cut DIRECTORY SEED what would be on the disk if the power were cut now goes into this directory
     slow SECONDS       from now on a read takes so long, and those of one file go one after the other
+    names SECONDS      from now on a name is looked up so long
     fault NAME         from now on writing fails with this error (C{EROFS}, C{EIO}), or not (C{none})
     ================== =============================================================================
 """
@@ -101,6 +102,7 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
         self.next = ROOT + 1
         self.fault = 0
         self.delay = 0.0
+        self.seek = 0.0
 
     def load(self, directory: Path) -> None:
         """These files are on the disk."""
@@ -132,6 +134,8 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
             self.cut(Path(words[1]), int(words[2]))
         elif words[0] == "slow":
             self.delay = float(words[1])
+        elif words[0] == "names":
+            self.seek = float(words[1])
         else:
             self.fault = getattr(errno, words[1], 0)
         print("done", flush=True)
@@ -172,6 +176,8 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
         return self.attributes(inode)
 
     async def lookup(self, parent_inode: int, name: bytes, ctx: Any = None) -> Any:
+        if self.seek:
+            await trio.sleep(self.seek)
         return self.attributes(ROOT if name in (b".", b"..") else self.inode(name))
 
     async def setattr(self, inode: int, attr: Any, fields: Any, fh: Any, ctx: Any) -> Any:
