@@ -12,8 +12,9 @@ import json
 import os
 import sys
 import syslog
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
@@ -81,8 +82,10 @@ def _text(event: LogEvent) -> str:
     """The words of a line: Python's own way of formatting, where Twisted's can no more (a call, a broken format)."""
     words = event.get("log_format")
     if type(words) is str and "(" not in words and "log_flattened" not in event:
-        with contextlib.suppress(Exception):
+        try:
             return words.format_map(event)
+        except Exception:
+            return formatEvent(event)
     return formatEvent(event)
 
 
@@ -97,7 +100,7 @@ def json_line(event: LogEvent) -> str:
     row: dict[str, Any] = {
         "time": event.get("log_time"),
         "level": event.get("log_level", LogLevel.info).name,
-        "message": formatEvent(event),
+        "message": _text(event),
     }
     row |= {key: _plain(value) for key, value in event.items() if not key.startswith(("log_", "_")) and key not in row}
     failure = event.get("log_failure")
@@ -154,21 +157,47 @@ class FileObserver:
         return os.fdopen(fd, "ab", buffering=0)
 
     def __call__(self, event: LogEvent) -> None:
-        if self._lost and self._write(_lost_line(self.line, self._lost)):
-            self._lost = 0
-        if self._lost or not self._write(self.line(event)):
-            self._lost += 1
+        line, held = self.line(event), _HELD.lines
+        if held is None:
+            self.write((line,))
+        else:
+            held.setdefault(self, []).append(line)
 
-    def _write(self, line: str) -> bool:
-        """Whether the line is in the file; a full disk must not stop the server."""
+    def write(self, lines: Sequence[str]) -> None:
+        """Write lines, and before them how many were lost; a full disk must not stop the server."""
+        told = (_lost_line(self.line, self._lost),) if self._lost else ()
+        taken = self._write((*told, *lines))
+        if taken:
+            self._lost = 0
+        self._lost += len(lines) - max(0, taken - len(told))
+
+    def _write(self, lines: Sequence[str]) -> int:
+        """How many of them are whole in the file, from the first on."""
         begin = "\n" if self._broken else ""  # the disk took only a part of the last one
-        data = f"{begin}{line}\n".encode("utf-8", "backslashreplace")
-        try:
-            written = self._file.write(data) or 0
-        except OSError:
-            return False
-        self._broken = written < len(data)
-        return not self._broken
+        data = _encoded(begin + "\n".join(lines) + "\n")
+        left = self._written(data)
+        if not left:
+            self._broken = False
+            return len(lines)
+        room = len(data) - len(left)
+        if room:
+            self._broken = data[room - 1] != ord("\n")
+        room -= len(begin)
+        for count, line in enumerate(lines):
+            room -= len(_encoded(line)) + 1
+            if room < 0:
+                return count
+        return len(lines)
+
+    def _written(self, data: bytes) -> bytes:
+        """What the file does not take.  A pipe that is full may take a part and then the rest, a disk does not."""
+        with contextlib.suppress(OSError):
+            while data:
+                taken = self._file.write(data)
+                if not taken:
+                    break
+                data = data[taken:]
+        return data
 
     def close(self) -> None:
         """Nothing more is written."""
@@ -184,6 +213,35 @@ class FileObserver:
             return
         self.close()
         self._file, self._broken = fresh, False
+
+
+class _Held(threading.local):
+    """A thread's lines that are still to be written."""
+
+    lines: dict[FileObserver, list[str]] | None = None
+    """None: they are written at once."""
+
+
+_HELD = _Held()
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """
+    The lines that this thread logs within the block go into a file by one write: a call for each is a third of what
+    a line costs.
+    """
+    held = _HELD.lines = {}
+    try:
+        yield
+    finally:
+        _HELD.lines = None
+        for target, lines in held.items():
+            target.write(lines)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _lost_line(line: Callable[[LogEvent], str], count: int) -> str:

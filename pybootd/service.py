@@ -28,7 +28,7 @@ from pybootd.http.connection import Served
 from pybootd.http.site import Admission, Site
 from pybootd.http.tls import Certificate, secured
 from pybootd.interfaces import INotifier
-from pybootd.logs import LEVELS
+from pybootd.logs import LEVELS, together
 from pybootd.net import descriptors
 from pybootd.net.tcp import bind_tcp
 from pybootd.net.udp import DatagramPort, bind_udp
@@ -228,7 +228,7 @@ def _log_options(config: Config) -> dict[str, Any]:
 
 
 def _event_log(shared: Shared) -> EventLog:
-    return EventLog(shared.reactor.callLater, shared.reactor.seconds, **_log_options(shared.config))
+    return EventLog(shared.reactor.callLater, shared.reactor.seconds, together=together, **_log_options(shared.config))
 
 
 def _notifiers(shared: Shared) -> list[INotifier]:

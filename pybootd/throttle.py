@@ -23,8 +23,8 @@ class Throttle:
     def admits(self, key: Hashable) -> bool:
         """Whether one more of this kind may pass now; it counts."""
         key = self._counted(key)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] <= self._often
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        return count <= self._often
 
     def spent(self, key: Hashable) -> bool:
         """Whether none of this kind may pass any more in this period; asking does not count."""

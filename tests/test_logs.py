@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 
 import attrs
 from twisted.logger import Logger, LogPublisher, formatEvent
@@ -70,6 +71,7 @@ class LogsTests(SynchronousTestCase):
         )
         for row in rows:
             self.assertEqual(logs.text_line(row), f"- {formatEvent(row)}", row)
+            self.assertEqual(json.loads(logs.json_line(row))["message"], formatEvent(row), row)
         self.assertEqual(logs.text_line({**rows[0], "log_time": 1.9})[20:], "1 and 'x'")
 
     def test_reopened(self) -> None:
@@ -222,3 +224,109 @@ class FullDiskTests(SynchronousTestCase):
         self.log.info("fourth")
         self.assertIn("fourth", self.path.read_text())
         self.assertIn("2 lines could not be written", self.path.read_text())
+
+    def test_batch(self) -> None:
+        """Of lines that are written at once, those that fit are whole; the others are counted, and not one is cut."""
+        self.disk.room = 71  # two and a half
+        with logs.together():
+            for word in ("first", "second", "third", "fourth"):
+                self.log.info(word)
+        self.disk.room = 1000
+        with logs.together():
+            self.log.info("fifth")
+            self.log.info("sixth")
+        lines = [line[20:] for line in self.disk.data.decode().splitlines()]
+        self.assertEqual(lines[:2], ["first", "second"])
+        self.assertEqual(lines[3:], ["warn: 2 lines could not be written to this file", "fifth", "sixth"])
+
+    def test_batch_in_vain(self) -> None:
+        """A disk without any room takes nothing of a batch, and every line of it is counted, once."""
+        self.disk.room = 0
+        for word in ("one", "two"):
+            with logs.together():
+                self.log.info(word)
+                self.log.info(word)
+        self.disk.room = 1000
+        self.log.info("again")
+        lines = [line[20:] for line in self.disk.data.decode().splitlines()]
+        self.assertEqual(lines, ["warn: 4 lines could not be written to this file", "again"])
+
+    def test_cut_after_a_line(self) -> None:
+        """A disk that is full just where a line ends leaves no empty line behind."""
+        self.disk.room = 26
+        with logs.together():
+            self.log.info("first")
+            self.log.info("second")
+        self.disk.room = 1000
+        self.log.info("third")
+        lines = [line[20:] for line in self.disk.data.decode().splitlines()]
+        self.assertEqual(lines, ["first", "warn: 1 lines could not be written to this file", "third"])
+
+
+class Slow:
+    """A file that takes a few bytes in each call, as a pipe does whose reader is slow."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.calls.append(data[:40])
+        return len(self.calls[-1])
+
+    def close(self) -> None:
+        pass
+
+
+class TogetherTests(SynchronousTestCase):
+    """L{logs.together}."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.observer = logs.FileObserver(self.path, logs.text_line)
+        self.addCleanup(self.observer.close)
+        self.log = Logger("test", observer=LogPublisher(self.observer))
+
+    def words(self) -> list[str]:
+        """What is in the file by now."""
+        return [line[20:] for line in self.path.read_text().splitlines()]
+
+    def test_one_write(self) -> None:
+        """Lines of the block are written at its end, in their order; whatever comes later is written at once."""
+        self.log.info("one")
+        with logs.together():
+            self.log.info("two")
+            self.log.info("three")
+            self.assertEqual(self.words(), ["one"])
+        self.assertEqual(self.words(), ["one", "two", "three"])
+        self.log.info("four")
+        self.assertEqual(self.words()[3:], ["four"])
+
+    def test_cut_short(self) -> None:
+        """An exception costs no line."""
+        with self.assertRaises(ZeroDivisionError), logs.together():
+            self.log.info("one")
+            1 / 0  # noqa: B018
+        self.log.info("two")
+        self.assertEqual(self.words(), ["one", "two"])
+
+    def test_threads(self) -> None:
+        """A thread's lines wait for nobody else's block."""
+        with logs.together():
+            self.log.info("one")
+            thread = Thread(target=self.log.info, args=("elsewhere",))
+            thread.start()
+            thread.join()
+            self.assertEqual(self.words(), ["elsewhere"])
+        self.assertEqual(self.words(), ["elsewhere", "one"])
+
+    def test_slow_reader(self) -> None:
+        """What is taken by halves is not lost."""
+        slow = Slow()
+        self.observer.close()
+        self.observer._file = slow  # type: ignore[assignment]
+        with logs.together():
+            for word in ("one", "two", "three"):
+                self.log.info(word)
+        lines = b"".join(slow.calls).decode().splitlines()
+        self.assertEqual([line[20:] for line in lines], ["one", "two", "three"])
+        self.assertGreater(len(slow.calls), 1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from math import isinf
 from time import time
 from typing import Any
@@ -21,6 +23,7 @@ from pybootd import events
 from pybootd.dhcp.architectures import name_of
 from pybootd.events import Event
 from pybootd.interfaces import INotifier
+from pybootd.machine import Firmware
 from pybootd.text import printable
 from pybootd.throttle import Throttle
 
@@ -38,7 +41,7 @@ LARGE = 1_000_000
 
 INFO, DEBUG, WARN = LogLevel.info, LogLevel.debug, LogLevel.warn
 
-_REPEATED = (events.Seen, events.Refused, events.Ignored)
+_REPEATED = frozenset((events.Seen, events.Refused, events.Ignored))
 
 Line = tuple[LogLevel, str, dict[str, Any]]
 """The level, the text after the machine, and the fields that it names."""
@@ -59,12 +62,14 @@ class EventLog:
         lines_per_client: int = 50,
         clients: int = 10_000,
         waiting: int = 20_000,
+        together: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         """
         @param level: the least that is written (a C{LogLevel}); lines below it are not even made.
         @param lines_per_client: lines about one machine within a second.
         @param clients: how many machines are told apart.
         @param waiting: events that may wait for their line; what comes on top is left out, and counted.
+        @param together: whatever is logged within it may be written at once.
         """
         # of the object: that of a class is another Logger each time that it is looked at
         self.log = Logger("pybootd")
@@ -73,6 +78,7 @@ class EventLog:
         self._levels = frozenset(one for one in LogLevel.iterconstants() if one >= level)
         self._waiting: deque[Event] = deque()
         self._most = waiting
+        self._together = together
         self._scheduled = False
         self._lost = 0
         self._flood = Throttle(clock, lines_per_client, 1.0, clients)
@@ -106,13 +112,14 @@ class EventLog:
     def _write(self, batch: Iterable[Event]) -> None:
         probes = {event.transfer for event in batch if type(event) is events.TransferFailed and event.probe}
         now = time()
-        for event in batch:
-            describe = _LINES.get(type(event))
-            if describe is None or (type(event) is events.TransferBegun and event.transfer in probes):
-                continue
-            level, text, fields = describe(event)
-            if level in self._levels:
-                self._emit(event, level, text, fields, now)
+        with self._together():
+            for event in batch:
+                describe = _LINES.get(type(event))
+                if describe is None or (type(event) is events.TransferBegun and event.transfer in probes):
+                    continue
+                level, text, fields = describe(event)
+                if level in self._levels:
+                    self._emit(event, level, text, fields, now)
 
     def _emit(self, event: Event, level: LogLevel, text: str, fields: dict[str, Any], now: float) -> None:
         who = event.mac or event.address
@@ -145,17 +152,24 @@ class EventLog:
 
 def _repeated(event: Event) -> bool:
     """Whether the same again soon says nothing new."""
-    return isinstance(event, _REPEATED) or (isinstance(event, events.TransferFailed) and not event.sent)
+    return type(event) in _REPEATED or (type(event) is events.TransferFailed and not event.sent)
 
 
 def _seen(event: events.Seen) -> Line:
-    parts = [event.firmware.value]
-    if event.architecture is not None:
-        parts.append(name_of(event.architecture))
-    if event.interface:
-        parts.append(f"on {event.interface}")
     level = DEBUG if event.message.startswith("REQUEST") else INFO
-    return level, "{message}: {what}", {"message": event.message, "what": ", ".join(parts)}
+    what = _machine(event.firmware, event.architecture, event.interface)
+    return level, "{message}: {what}", {"message": event.message, "what": what}
+
+
+@lru_cache(256)
+def _machine(firmware: Firmware, architecture: int | None, interface: str) -> str:
+    """What asked, and where: of a hall of machines, most are the same."""
+    parts = [firmware.value]
+    if architecture is not None:
+        parts.append(name_of(architecture))
+    if interface:
+        parts.append(f"on {interface}")
+    return ", ".join(parts)
 
 
 def _offered(event: events.Offered) -> Line:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 from math import inf
 from typing import Any
@@ -222,6 +224,20 @@ class FloodTests(LogCase):
         told = self.lines(*(seen(f"52:54:00:00:00:{number:02x}") for number in range(15)))
         self.assertEqual(len(told), 11)
         self.assertIn("5", told[-1])
+
+    def test_together(self) -> None:
+        """The lines of a moment are logged within one block, so that they can be written at once."""
+        blocks: list[int] = []
+
+        @contextmanager
+        def together() -> Iterator[None]:
+            before = len(self.records)
+            yield
+            blocks.append(len(self.records) - before)
+
+        self.made(together=together)
+        self.lines(seen(), leased(), begun(None))
+        self.assertEqual(blocks, [3])
 
     def test_close(self) -> None:
         """A server that stops writes what waits."""
