@@ -265,7 +265,9 @@ def _indirect(origin: Origin, value: Value, config: Config) -> Iterator[Finding]
 
 
 def _boot_files(config: Config) -> Iterator[Finding]:
-    """Boot files that are to be had by name, but are not there."""
+    """Boot files that are to be had by name, but are not there; what another server has is not known."""
+    if config.bootpd.next_server is not None:
+        return
     named = [(entry.origin, entry.file) for entry in config.bootfile]
     named += [(item.origin, item.file) for menu in config.menus for item in menu.items if item.file != LOCAL]
     named += [(host.origins["bootfile"], host.bootfile) for host in config.hosts if host.bootfile]

@@ -55,6 +55,8 @@ class BootpdConfig:
     netmask: IPv4Address | None = option(words.netmask, None)
     """None: that of the interface."""
     lease_time: int = option(words.whole(1, FOREVER), 86400)
+    next_server: IPv4Address | None = option(words.unicast, None)
+    """None: this server."""
     pool_start: IPv4Address | None = option(words.unicast, None)
     pool_count: int = option(words.whole(0, 1 << 24), 10)
     pool_end: IPv4Address | None = option(words.unicast, None)

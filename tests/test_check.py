@@ -108,6 +108,10 @@ class CheckTests(SynchronousTestCase):
             ],
         )
 
+    def test_next_server(self) -> None:
+        """What another server has for boot files is not known."""
+        self.assertEqual(self.said(Kind.WARNING, f"{BASE}next_server = 192.168.1.9\n[bootfile]\nbios = a\n"), [])
+
     def test_cache(self) -> None:
         """The cache is made, but not what it is to be in: that may be a disk that is not mounted."""
         self.assertEqual(

@@ -165,6 +165,8 @@ def messages(site: Site) -> Iterator[Message]:
 
 
 def _refused(site: Site, code: int) -> Exception:
+    if code in (401, 403) and site.token:
+        return EnvironmentProblem(f"{shown(site.url)}: the token is not the one of [status] there")
     if code in (401, 403):
         return EnvironmentProblem(f"{shown(site.url)}: a token is needed, [status] token there; write --token TOKEN")
     if code == 429:

@@ -250,7 +250,7 @@ def _network(
         first=int(network.network_address),
         last=int(network.broadcast_address),
         server=int(own.ip),
-        next_server=_listening(config.tftp_address, own.ip),
+        next_server=int(bootpd.next_server or _listening(config.tftp_address, own.ip)),
         interface=interface.index,
         lease_time=bootpd.lease_time,
         options=_options(network, router, name_servers, bootpd.domain),
@@ -287,7 +287,7 @@ def _subnet(
         first=int(subnet.network.network_address),
         last=int(subnet.network.broadcast_address),
         server=int(server),
-        next_server=int(subnet.next_server or _listening(config.tftp_address, server)),
+        next_server=int(subnet.next_server or bootpd.next_server or _listening(config.tftp_address, server)),
         interface=local[0][0].index if local else 0,
         lease_time=subnet.lease_time or bootpd.lease_time,
         options=_options(

@@ -178,7 +178,7 @@ class Library:
 
 def files(config: Config, own: Sequence[str]) -> Iterator[Finding]:
     """
-    Look for every boot file.
+    Look for every boot file, but for those that machines are to get from another server.
 
     @param own: the beginnings of URLs of this server's own HTTP, such as C{http://10.0.0.1/}.
     """
@@ -187,7 +187,8 @@ def files(config: Config, own: Sequence[str]) -> Iterator[Finding]:
     except EnvironmentProblem as error:
         yield wrong(str(error), "pip install Jinja2")
         return
-    entries = [one for one in named(config) if one.machine.architecture != ARM_RPIBOOT and library.knows(one)]
+    ours = named(config) if config.bootpd.next_server is None else ()
+    entries = [one for one in ours if one.machine.architecture != ARM_RPIBOOT and library.knows(one)]
     found = [library.check(one) for one in entries]
     yield from (finding for finding in found if finding is not None)
     there = found.count(None)

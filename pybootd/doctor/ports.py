@@ -107,7 +107,8 @@ def ports(
         elif refused in (errno.EACCES, errno.EPERM):
             forbidden.append(port)
         elif refused == errno.EADDRNOTAVAIL:
-            remedy = f"mend {port.setting}, or give this host the address: ip address add {port.address}/24 dev ..."
+            where = f"address, beside {port.setting}"
+            remedy = f"mend {where}, or give it to this host: ip address add {port.address}/24 dev ..."
             yield wrong(f"{port}: {port.address} is no address of this host", remedy)
         elif refused:
             yield wrong(f"{port} cannot be opened: {errno.errorcode.get(refused, refused)}", f"see {port.setting}")

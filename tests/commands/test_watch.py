@@ -91,15 +91,16 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.asked, [(path, "Bearer secret"), (path, None)])
 
     def test_refused(self) -> None:
-        """A token is needed; it is no such site; it is not there; too many read along."""
-        for status, kind, words in (
-            (401, EnvironmentProblem, "a token is needed"),
-            (404, EnvironmentProblem, "no status site of pybootd"),
-            (429, Gone, "too many wrong tokens"),
-            (503, Gone, "too many read along"),
+        """A token is needed, or is wrong; it is no such site; it is not there; too many read along."""
+        for status, kind, token, words in (
+            (401, EnvironmentProblem, "", "a token is needed"),
+            (401, EnvironmentProblem, "secret", "the token is not the one of [status] there"),
+            (404, EnvironmentProblem, "", "no status site of pybootd"),
+            (429, Gone, "", "too many wrong tokens"),
+            (503, Gone, "", "too many read along"),
         ):
             with self.site(status) as url:
-                error = self.assertRaises(kind, list, messages(Site(url)))
+                error = self.assertRaises(kind, list, messages(Site(url, token)))
             self.assertIn(words, str(error))
         error = self.assertRaises(Gone, list, messages(Site(url)))
         self.assertIn("Connection refused; does pybootd run there", str(error))

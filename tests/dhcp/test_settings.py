@@ -130,6 +130,13 @@ class ServiceTests(SynchronousTestCase):
         """No URL where HTTP does not run."""
         self.assertEqual(self.network("", http=False), ("10.0.0.1", ""))
 
+    def test_another(self) -> None:
+        """Another server that C{[bootpd]} names, for networks behind relays, too; one of their own counts more."""
+        text = USUAL.replace("[bootpd]", "[bootpd]\nnext_server = 10.0.0.9")
+        third = "[subnet 10.30.0.0/24]\npool_start = 10.30.0.10\nnext_server = 10.30.0.3\n"
+        found = [str(IPv4Address(network.next_server)) for network in settings(text, extra=FAR + third).networks]
+        self.assertEqual(found, ["10.0.0.9", "10.0.0.9", "10.30.0.3"])
+
     def test_elsewhere(self) -> None:
         """The addresses and ports where TFTP and HTTP listen."""
         tftp = USUAL.replace("root = /srv", "root = /srv\naddress = 10.0.0.2")
