@@ -1,14 +1,14 @@
 /*
  * A TFTP load: many clients in one process, as cheap as C can make them, so that the server is what is measured.
  *
- *   tftpload SERVER PORT NAME SIZE CLIENTS TRANSFERS BLKSIZE WINDOWSIZE [LOSS [DELAY_US [REORDER [BUFFER [SEED]]]]]
+ *   tftpload SERVER PORT NAME SIZE CLIENTS TRANSFERS BLKSIZE WINDOWSIZE [LOSS [DELAY_US [REORDER [BUFFER [SEED [LIMIT]]]]]]
  *
  * CLIENTS sockets fetch NAME again and again until TRANSFERS are through.  A file is right when its size is SIZE and each
  * 8-byte word at a block's beginning is its own index (what tftp.py writes), little endian.  LOSS (0..1) drops so much of
  * what arrives and of what is sent; DELAY_US holds each ACK back, which is the link's round trip; REORDER (0..1) of the
  * datagrams arrive behind the next one; BUFFER (0: no limit) is how many packets the switch port before the client
  * holds, which passes them on at one gigabit, and drops what comes on top.  A client repeats its ACK after 3 s, as firmware does, and gives up after 30.
- * Prints one JSON object.
+ * Prints one JSON object.  After LIMIT seconds (0: never) what has arrived until then is all.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -48,7 +48,7 @@ static struct sockaddr_in server;
 static const char *name;
 static uint64_t size;
 static int clients, transfers, blksize, windowsize;
-static double loss, delay, reorder, buffer, level, drained;
+static double loss, delay, reorder, buffer, limit, level, drained;
 static struct client *all;
 static uint32_t *generation;
 static double *took;
@@ -310,6 +310,7 @@ int main(int argc, char **argv)
     reorder = argc > 11 ? atof(argv[11]) : 0;
     buffer = argc > 12 ? atof(argv[12]) : 0;
     srand48(argc > 13 ? atoi(argv[13]) : 1);
+    limit = argc > 14 ? atof(argv[14]) : 0;
     all = calloc(clients, sizeof *all);
     generation = calloc(clients, sizeof *generation);
     took = calloc(transfers + 1, sizeof *took);
@@ -323,7 +324,7 @@ int main(int argc, char **argv)
     begin = last = now();
     for (i = 0; i < clients && begun < transfers; i++)
         start(all + i);
-    while (finished + failed < transfers) {
+    while (finished + failed < transfers && (limit <= 0 || now() - begin < limit)) {
         int n, wait = 500;
         double at;
         if (queue_head != queue_tail) {
