@@ -84,7 +84,7 @@ class SqliteStore:
         self._in_thread = in_thread
         self._database: sqlite3.Connection | None = None
         self._files: Sequence[tuple[int, int]] = ()
-        self._ends: Sequence[str] = ("",)
+        self._parts: Sequence[Path] = (path,)
         self._version: object = None
         self._lock: int | None = None
         self._sync = 0.0
@@ -193,7 +193,7 @@ class SqliteStore:
         self._database = database
         modes = [database.execute(setting).fetchone() for setting in SETTINGS]
         # where memory cannot be shared (some network file systems) SQLite stays with its older journal
-        self._ends = ("", "-wal") if modes[0] == ("wal",) else ("",)
+        self._parts = (self.path, Path(f"{self.path}-wal")) if modes[0] == ("wal",) else (self.path,)
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise StoreError(
@@ -230,7 +230,7 @@ class SqliteStore:
 
     def _identities(self) -> Sequence[tuple[int, int]]:
         """Which files these are: the database and its log, which holds what was written last."""
-        statuses = [Path(f"{self.path}{end}").stat() for end in self._ends]
+        statuses = [part.stat() for part in self._parts]
         return [(status.st_dev, status.st_ino) for status in statuses]
 
     def _check_files(self) -> None:

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from twisted.logger import Logger
@@ -147,7 +148,13 @@ class DatagramPort(SocketReader):
 def send(sock: socket.socket, data: bytes, address: tuple[str, int], interface: int = 0, source: int = 0) -> None:
     """The same with any UDP socket."""
     if IP_PKTINFO and (interface or source):
-        information = struct.pack("@i", interface) + _ADDRESS.pack(source) + b"\0" * 4
-        sock.sendmsg([data], [(socket.IPPROTO_IP, IP_PKTINFO, information)], 0, address)
+        sock.sendmsg((data,), _way_out(interface, source), 0, address)
     else:
         sock.sendto(data, address)
+
+
+@lru_cache(256)
+def _way_out(interface: int, source: int) -> tuple[tuple[int, int, bytes]]:
+    """An answer's packet information: a server has few interfaces, and few addresses on them."""
+    information = struct.pack("@i", interface) + _ADDRESS.pack(source) + b"\0" * 4
+    return ((socket.IPPROTO_IP, IP_PKTINFO, information),)

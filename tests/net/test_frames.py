@@ -57,6 +57,18 @@ class UdpFrameTests(SynchronousTestCase):
         self.assertEqual(frame[UDP].chksum, 0xFFFF)
         self.assertEqual(in4_chksum(17, frame[IP], bytes(frame[UDP])), 0)
 
+    def test_edges(self) -> None:
+        """Nothing but zeros sums up to 0, nothing but ones to 0xFFFF, and so does whatever adds up to that."""
+        for data, expected in (
+            (b"", 0xFFFF),
+            (b"\0" * 6, 0xFFFF),
+            (b"\xff" * 6, 0),
+            (b"\xff\xfe\0\1", 0),
+            (b"\xff\xff\0\1", 0xFFFE),
+            (b"\x12", 0xEDFF),
+        ):
+            self.assertEqual(frames.checksum(data), expected, data)
+
 
 class ArpTests(SynchronousTestCase):
     """ARP itself."""

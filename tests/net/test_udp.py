@@ -103,7 +103,7 @@ class DatagramPortTests(SynchronousTestCase):
         """An answer says the interface and the address that it leaves by."""
         self.port.send(b"answer", CLIENT, 3, 0x0A4D0001)
         [(data, [(level, kind, value)], _, address)] = self.socket.sent
-        self.assertEqual((data, address, level, kind), ([b"answer"], CLIENT, socket.IPPROTO_IP, udp.IP_PKTINFO))
+        self.assertEqual((data, address, level, kind), ((b"answer",), CLIENT, socket.IPPROTO_IP, udp.IP_PKTINFO))
         self.assertEqual(struct.unpack("@i4s4s", value), (3, b"\x0a\x4d\0\1", b"\0" * 4))
 
     def test_send_as_routed(self) -> None:
