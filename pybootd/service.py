@@ -24,7 +24,7 @@ from pybootd.content.urls import is_url
 from pybootd.dhcp.preview import Difference
 from pybootd.dhcpd import DhcpService
 from pybootd.errors import EnvironmentProblem
-from pybootd.http.connection import Served
+from pybootd.http.connection import served
 from pybootd.http.site import Admission, Site
 from pybootd.http.tls import Certificate, secured
 from pybootd.interfaces import INotifier
@@ -354,7 +354,7 @@ class HttpService(Service):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # each connection inherits it
             self._port = shared.reactor.adoptStreamPort(self._socket.fileno(), socket.AF_INET, factory)
             if self._certificate is None:
-                self._port.transport = Served
+                served(self._port)
             self._socket.close()
             self._socket = None
             self.log.info(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from typing import Any
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
@@ -17,7 +18,27 @@ from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+TOGETHER = 16
+"""Connections that a port takes in a turn of the reactor."""
+
 _CORK = getattr(socket, "TCP_CORK", None)
+
+
+def served(port: Any) -> None:
+    """
+    Have a port make connections of this kind.
+
+    Twisted's takes ever more of them in a turn as long as more come.  Here each is answered in that turn, and clients
+    that come back at once would keep everybody else waiting: machines that ask for an address, and files by TFTP.
+    """
+    accept = port.doRead
+
+    def some() -> None:
+        port.numberAccepts = TOGETHER
+        accept()
+
+    port.transport = Served
+    port.doRead = some
 
 
 class Served(Server):

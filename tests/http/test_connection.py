@@ -13,7 +13,7 @@ from pybootd.config import LimitsConfig
 from pybootd.content.local import LocalFiles
 from pybootd.content.resolver import Resolver
 from pybootd.http import connection
-from pybootd.http.connection import Served
+from pybootd.http.connection import TOGETHER, Served, served
 from pybootd.http.site import Channel
 from tests.support.http import CLIENT, Reactor, Server
 from tests.support.tree import Tree
@@ -184,6 +184,25 @@ class ServedTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.received(self.connect(LAST))
         self.assertEqual(corked, [False])
+
+    def test_others(self) -> None:
+        """However many come, a few of them have their turn, and then whoever else waits."""
+        turns: list[int] = []
+
+        class Accepting(Port):
+            numberAccepts = 100
+            transport: Any = None
+
+            def doRead(self) -> None:
+                turns.append(self.numberAccepts)
+                self.numberAccepts += 20
+
+        port = Accepting()
+        served(port)
+        for _ in range(3):
+            port.doRead()
+        self.assertEqual(turns, [TOGETHER] * 3)
+        self.assertIs(port.transport, Served)
 
     def test_our_mistake(self) -> None:
         """A connection that cannot be begun is closed, and the log says why."""
