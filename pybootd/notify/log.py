@@ -14,6 +14,7 @@ from functools import lru_cache
 from math import isinf
 from time import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger, LogLevel
@@ -41,7 +42,10 @@ LARGE = 1_000_000
 
 INFO, DEBUG, WARN = LogLevel.info, LogLevel.debug, LogLevel.warn
 
-_REPEATED = frozenset((events.Seen, events.Refused, events.Ignored))
+NO_BOOT_FILE = "did not get its boot file {name}: {reason}; put it below [tftpd] root, or name another one"
+"""Of all names that are not there the one without which nothing boots; loaders ask for many that need not be."""
+
+_REPEATED = frozenset((events.Seen, events.Refused, events.Ignored, events.FileMissing))
 
 Line = tuple[LogLevel, str, dict[str, Any]]
 """The level, the text after the machine, and the fields that it names."""
@@ -81,6 +85,9 @@ class EventLog:
         self._together = together
         self._scheduled = False
         self._lost = 0
+        self._clients = clients
+        self._told: dict[str | None, str] = {}
+        """The boot file that a machine was told last."""
         self._flood = Throttle(clock, lines_per_client, 1.0, clients)
         self._same = Throttle(clock, REPEATS, 60.0, clients)
         self._left_out = Throttle(clock, 1, 10.0)
@@ -117,9 +124,19 @@ class EventLog:
                 describe = _LINES.get(type(event))
                 if describe is None or (type(event) is events.TransferBegun and event.transfer in probes):
                     continue
+                if isinstance(event, (events.Offered, events.Leased)) and event.boot_file:
+                    self._remember(event.mac, event.boot_file)
                 level, text, fields = describe(event)
+                if type(event) is events.FileMissing and _same_file(event.name, self._told.get(event.mac, "")):
+                    level, text = WARN, NO_BOOT_FILE
                 if level in self._levels:
                     self._emit(event, level, text, fields, now)
+
+    def _remember(self, mac: str | None, boot_file: str) -> None:
+        self._told.pop(mac, None)
+        self._told[mac] = boot_file
+        if len(self._told) > self._clients:
+            del self._told[next(iter(self._told))]
 
     def _emit(self, event: Event, level: LogLevel, text: str, fields: dict[str, Any], now: float) -> None:
         who = event.mac or event.address
@@ -218,6 +235,12 @@ def _failed(event: events.TransferFailed) -> Line:
     if event.probe:
         return DEBUG, "asked for the size of {name}", fields
     return WARN, "did not get {name}: {reason} (after {size})", fields
+
+
+def _same_file(name: str, told: str) -> bool:
+    """Whether a name that a machine asked for is the file that it was told: a name, or a URL of this server."""
+    path = urlsplit(told).path if "://" in told else told
+    return bool(told) and name.replace("\\", "/").lstrip("/") == path.replace("\\", "/").lstrip("/")
 
 
 def _missing(event: events.FileMissing) -> Line:

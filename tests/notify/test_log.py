@@ -165,6 +165,26 @@ class LevelTests(LogCase):
         missing = events.FileMissing(1.0, MAC, ADDRESS, "tftp", "x", "no such file")
         self.assertEqual(self.lines(seen(message="REQUEST (selecting)"), begun(900), missing), [])
 
+    def missing(self, name: str) -> events.FileMissing:
+        """A name that is not there."""
+        return events.FileMissing(1.0, MAC, ADDRESS, "tftp", name, "no such file")
+
+    def test_no_boot_file(self) -> None:
+        """The one that the machine was told has a line, in whatever way it is written; a few times, not always."""
+        told = leased(boot_file="boot/x.efi")
+        expected = "did not get its boot file boot/x.efi: no such file; put it below [tftpd] root, or name another one"
+        self.assertEqual(self.lines(told, self.missing("y.efi"), self.missing("boot/x.efi"))[1:], [expected])
+        self.assertEqual(self.records[-1]["log_level"], LogLevel.warn)
+        self.assertIn("did not get", self.lines(self.missing("\\boot\\x.efi"))[0])
+        self.assertIn("did not get", self.lines(leased(boot_file="http://10.0.0.1/z.efi"), self.missing("/z.efi"))[1])
+        self.assertEqual(len(self.lines(*[self.missing("z.efi")] * 10)), REPEATS)
+
+    def test_forgotten(self) -> None:
+        """So many machines are known, the latest ones."""
+        self.made(clients=1)
+        other = events.Offered(1.0, "52:54:00:12:34:99", None, "y")
+        self.assertEqual(len(self.lines(leased(boot_file="x"), other, self.missing("x"))), 2)
+
     def test_debug(self) -> None:
         """With C{-d} they have."""
         self.made(level=LogLevel.debug)
