@@ -86,6 +86,18 @@ class DurableTests(SqliteTestCase):
         self.assertEqual(self.open(), leases)
         self.assertEqual(self.open(), leases)
 
+    def test_together(self) -> None:
+        """However many leases are committed together, all of them are there, in their order."""
+        self.open()
+        expected: tuple[Lease, ...] = ()
+        for count in (1, sqlite.STATEMENT, sqlite.STATEMENT + 1, 3 * sqlite.STATEMENT + 5):
+            begin = len(expected)
+            leases = tuple(bound(n, n) for n in range(begin, begin + count))
+            self.write(*leases)
+            expected += leases
+            self.assertEqual(self.rows(), len(expected))
+        self.assertEqual(self.open(), expected)
+
     def test_latest(self) -> None:
         """The latest record of an address is its truth, and the latest lease comes last."""
         self.open()
@@ -253,6 +265,20 @@ class FailureTests(SqliteTestCase):
         self.full(False)
         self.write(bound(1, 2))
         self.assertEqual(self.open(), (bound(0, 1), bound(1, 2)))
+
+    def test_all_or_none(self) -> None:
+        """Of leases that are committed together not one is written where one cannot be, however many they are."""
+        self.open()
+        self.write(bound(0, 1))
+        self.change(
+            "CREATE TRIGGER t BEFORE INSERT ON leases WHEN new.expires = 5.0 BEGIN SELECT RAISE(ABORT, 'x'); END"
+        )
+        for count in (3, sqlite.STATEMENT + 3):
+            leases = [bound(n, n) for n in range(1, count)]
+            self.failureResultOf(self.store.commit(fresh(*leases, bound(count, count, 5.0))), StoreError)
+            self.assertEqual(self.rows(), 1)
+        self.write(bound(1, 1))
+        self.assertEqual(self.open(), (bound(0, 1), bound(1, 1)))
 
     def test_moved_away(self) -> None:
         """A file that was moved or deleted under the server is not written on, as if nothing had happened."""
