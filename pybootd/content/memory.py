@@ -7,21 +7,44 @@ those made by a program (FUSE) or of a container's layers, nor of tmpfs; of thes
 
 from __future__ import annotations
 
+import ctypes
 import os
 from functools import lru_cache
 from pathlib import Path
+from struct import unpack_from
 
 KINDS = ("tmpfs", "ramfs", "rootfs", "devtmpfs")
 
 MOUNTS = Path("/proc/self/mountinfo")
 
 
+_STATX = getattr(ctypes.CDLL(None), "statx", None) if os.uname().sysname == "Linux" else None
+_EMPTY_PATH, _DONT_SYNC = 0x1000, 0x4000
+_DEVICE = "136x2I"
+"""C{stx_dev_major} and C{stx_dev_minor} in C{struct statx}."""
+
+
 def in_memory(fd: int) -> bool:
     """Whether an open file is on such a file system; no, where that cannot be found out."""
     try:
-        return _all_memory(os.fstat(fd).st_dev)
+        return _all_memory(device_of(fd))
     except OSError:
         return False
+
+
+def device_of(fd: int) -> int:
+    """
+    The number of an open file's device, without a question to another host or program, as C{fstat} may ask one
+    (statx(2), C{AT_STATX_DONT_SYNC}).
+
+    @raise OSError: it cannot be found out.
+    """
+    answer = bytearray(256)
+    if _STATX is not None and fd >= 0:
+        place = (ctypes.c_char * len(answer)).from_buffer(answer)
+        if not _STATX(fd, b"", _EMPTY_PATH | _DONT_SYNC, 0, place):
+            return os.makedev(*unpack_from(_DEVICE, answer))
+    return os.fstat(fd).st_dev
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.content import memory
-from pybootd.content.memory import in_memory
+from pybootd.content.memory import device_of, in_memory
 
 LINE = "36 25 {device} / {place} rw,relatime shared:1 - {kind} {kind} rw\n"
 
@@ -46,6 +46,16 @@ class InMemoryTests(SynchronousTestCase):
             self.mounted(kind)
             memory._all_memory.cache_clear()
             self.assertFalse(in_memory(self.fd), kind)
+
+    def test_device(self) -> None:
+        """A file's device is what it is, whichever way this system tells it."""
+        for name in (self.mounts, Path("/dev/null"), Path("/proc/self/stat")):
+            with name.open("rb") as file:
+                self.assertEqual(device_of(file.fileno()), os.fstat(file.fileno()).st_dev, name)
+        for answer in (None, lambda *asked: -1):
+            self.patch(memory, "_STATX", answer)
+            self.assertEqual(device_of(self.fd), os.fstat(self.fd).st_dev)
+        self.assertRaises(OSError, device_of, -1)
 
     def test_unknown(self) -> None:
         """What cannot be found out is not taken for memory: no line, no table, no file."""
