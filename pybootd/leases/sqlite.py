@@ -28,13 +28,11 @@ from zope.interface import implementer
 
 from pybootd.errors import StoreError, StoreInUse
 from pybootd.interfaces import ILeaseRecords, ILeaseStore
+from pybootd.leases.disk import Disk
 from pybootd.leases.lease import Allotment, Claim, Lease, State
 from pybootd.leases.record import readable, row_of
 
 VERSION = 1
-
-SLOW = 0.004
-"""Seconds: a disk whose sync takes longer is written to by a thread, so that TFTP and HTTP go on meanwhile."""
 
 GROWN = 100_000
 """Rows that were added until the outdated ones are dropped, while the server runs."""
@@ -92,7 +90,7 @@ class SqliteStore:
         self._parts: Sequence[Path] = (path,)
         self._version: object = None
         self._lock: int | None = None
-        self._sync = 0.0
+        self._disk = Disk()
         self._rows = 0
         self._enough = GROWN
         self._writing: Deferred[Any] | None = None
@@ -150,8 +148,8 @@ class SqliteStore:
         return ()
 
     def commit(self, claims: Sequence[Claim]) -> Deferred[Sequence[bool]]:
-        if self._sync > SLOW or self._rows > self._enough:
-            written = self._in_thread(self._commit, claims)
+        if self._disk.slow(time.monotonic()) or self._rows > self._enough:
+            written = self._in_thread(self._commit, claims, True)
         else:
             written = maybeDeferred(self._commit, claims)
         self._writing = written
@@ -210,7 +208,7 @@ class SqliteStore:
         database.execute(ASKED)
         begin = time.monotonic()
         database.execute(f"PRAGMA user_version = {VERSION}")
-        self._sync = time.monotonic() - begin
+        self._disk.took(time.monotonic() - begin, begin, False)
         (self._rows,) = database.execute("SELECT count(*) FROM leases").fetchone()
         self._enough = 2 * len(leases) + GROWN
         if self._rows > 2 * len(leases) + 1000:
@@ -253,7 +251,7 @@ class SqliteStore:
         (self._rows,) = database.execute("SELECT count(*) FROM leases").fetchone()
         self._enough = 2 * self._rows + GROWN
 
-    def _commit(self, claims: Sequence[Claim]) -> Sequence[bool]:
+    def _commit(self, claims: Sequence[Claim], in_thread: bool = False) -> Sequence[bool]:
         database = self._database
         if database is None:
             raise StoreError(f"{self.path}: is closed")
@@ -266,8 +264,7 @@ class SqliteStore:
             with suppress(sqlite3.Error):
                 database.execute("ROLLBACK")
             raise
-        # the slowest of late, forgotten by and by
-        self._sync = max(time.monotonic() - begin, self._sync * 0.95)
+        self._disk.took(time.monotonic() - begin, begin, in_thread)
         self._rows += len(claims)
         if grown:
             self._tidy(database)

@@ -15,7 +15,8 @@ from zope.interface.verify import verifyObject
 
 from pybootd.errors import EnvironmentProblem, StoreError, StoreInUse
 from pybootd.interfaces import ILeaseRecords, ILeaseStore
-from pybootd.leases import sqlite
+from pybootd.leases import disk, sqlite
+from pybootd.leases.disk import Disk
 from pybootd.leases.lease import Lease
 from pybootd.leases.sqlite import SqliteStore
 from tests.support.leases import FIRST, Threads, at_once, bound, declined, fresh, key, released
@@ -339,26 +340,35 @@ class ThreadTests(SqliteTestCase):
         self.store = SqliteStore(self.path, self.threads)
         self.successResultOf(self.store.open())
 
+    def open_slowly(self) -> None:
+        """Start again, on a disk whose first sync takes long already."""
+        self.successResultOf(self.store.close())
+        self.patch(disk, "SLOW", 0.0)
+        self.store = SqliteStore(self.path, self.threads)
+        self.successResultOf(self.store.open())
+
     def test_fast_disk(self) -> None:
         """As long as syncs are quick, commits are done in line."""
-        self.patch(sqlite, "SLOW", 1e9)
+        self.store._disk = Disk()
+        self.patch(disk, "SLOW", 1e9)
         self.write(bound(0, 1))
         self.write(bound(1, 2))
         self.assertEqual(self.threads.jobs, [])
 
     def test_slow_disk(self) -> None:
-        """Where syncs take long, from the first one at the start on, commits are done in a thread."""
-        self.patch(sqlite, "SLOW", 0.0)
+        """Where syncs take long, the first one at the start included, commits are done in a thread."""
+        self.open_slowly()
         written = self.store.commit(fresh(bound(0, 1)))
         self.assertNoResult(written)
         self.threads.run()
         self.assertEqual(self.successResultOf(written), [True])
-        self.patch(sqlite, "SLOW", 1e9)
+        self.store._disk = Disk()
+        self.patch(disk, "SLOW", 1e9)
         self.write(bound(1, 2))
 
     def test_failure_in_thread(self) -> None:
         """A failure there is explained like any other."""
-        self.patch(sqlite, "SLOW", 0.0)
+        self.open_slowly()
         self.path.unlink()
         written = self.store.commit(fresh(bound(1, 2)))
         self.threads.run()
@@ -366,7 +376,7 @@ class ThreadTests(SqliteTestCase):
 
     def test_closed_meanwhile(self) -> None:
         """Closing waits for the thread."""
-        self.patch(sqlite, "SLOW", 0.0)
+        self.open_slowly()
         written = self.store.commit(fresh(bound(0, 1)))
         closed = self.store.close()
         self.assertNoResult(closed)
@@ -414,7 +424,7 @@ class AskedBackTests(SqliteTestCase):
     def test_not_while_writing(self) -> None:
         """While a thread writes, the file is left alone."""
         threads = Threads()
-        self.patch(sqlite, "SLOW", 0.0)
+        self.patch(disk, "SLOW", 0.0)
         self.store = SqliteStore(self.path, threads)
         self.successResultOf(self.store.open())
         self.command.ask_back([bound(0, 1)])
@@ -461,7 +471,7 @@ class CompactionTests(SqliteTestCase):
     def test_while_running(self) -> None:
         """And while the server runs, in a thread."""
         self.patch(sqlite, "GROWN", 100)
-        self.patch(sqlite, "SLOW", 1e9)
+        self.patch(disk, "SLOW", 1e9)
         threads = Threads()
         self.store = SqliteStore(self.path, threads)
         self.successResultOf(self.store.open())
