@@ -28,11 +28,16 @@ from pybootd.machine import Firmware
 from pybootd.text import printable
 from pybootd.throttle import Throttle
 
-DELAY = 0.05
+DELAY = 0.01
 """Seconds until the next lines are written."""
 
-TOGETHER = 100
-"""Lines that are written at a time: with L{DELAY}, 2000 in a second."""
+TOGETHER = 20
+"""
+Lines that are written at a time: with L{DELAY}, 2000 in a second.
+
+While they are made nobody is answered: with 100 every 50 ms one machine in a hundred had its OFFER half a millisecond
+later, of 500 in a second.
+"""
 
 REPEATS = 3
 """How often in a minute a machine's same request, or the same refusal of it, is worth its line."""
