@@ -149,9 +149,8 @@ class Session:
                 if rest is not None:
                     sock.sendmsg((rest,), self._cut, 0, source)
             except OSError:
-                self.receive(
-                    datagram, now
-                )  # the long way has an answer to each; a block that is there twice is ignored
+                # the long way has an answer to each; a block that is there twice is ignored
+                self.receive(datagram, now)
             else:
                 self.transfer.step(now)
                 return True
