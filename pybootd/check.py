@@ -15,12 +15,12 @@ from pathlib import Path
 from attrs import frozen
 
 from pybootd.config import Config
+from pybootd.config.origin import Origin, Problem
 from pybootd.content.patterns import Value, compile_pattern
 from pybootd.content.urls import is_url, shown
 from pybootd.dhcp.menu import LOCAL
 from pybootd.dhcp.settings import HostInterface, Network, settings_from
 from pybootd.errors import EnvironmentProblem
-from pybootd.origin import Origin, Problem
 
 
 class Kind(Enum):

@@ -119,8 +119,8 @@ def serve(options: Options) -> int:
     from twisted.internet import reactor
 
     from pybootd import logs
+    from pybootd.config.loading import load
     from pybootd.foreground import run
-    from pybootd.loading import load
     from pybootd.reload import Reload
     from pybootd.service import compose
     from pybootd.steady import steady

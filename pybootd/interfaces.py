@@ -83,7 +83,7 @@ class Verdict:
     """A sentence for people: C{not in [mac]; add 52-54-00-12-34-56 = enable to serve it}."""
 
     setting: str = ""
-    """The configuration line that decided, as L{pybootd.origin.Origin} prints it."""
+    """The configuration line that decided, as L{pybootd.config.origin.Origin} prints it."""
 
     hostname: str = ""
     """The name to hand out (option 12), where the backend knows one."""

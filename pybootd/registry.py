@@ -13,8 +13,8 @@ from attrs import frozen
 from twisted.application.service import IService
 
 from pybootd.config import Config
+from pybootd.config.origin import Origin
 from pybootd.errors import EnvironmentProblem, PybootdError
-from pybootd.origin import Origin
 
 GROUPS = ("pybootd.access", "pybootd.filters", "pybootd.leases", "pybootd.sources", "pybootd.notifiers")
 OWN = "pybootd"

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from pybootd.changes import Change, changes
 from pybootd.check import Finding, Kind, check
 from pybootd.config import Config, LoggerConfig
+from pybootd.config.changes import Change, changes
 from pybootd.dhcp.preview import Difference
 from pybootd.errors import ConfigError, PybootdError
 from pybootd.net.interfaces import interfaces, name_servers

@@ -17,11 +17,11 @@ from twisted.logger import ILogObserver
 
 from pybootd import logs
 from pybootd.config import Config, LoggerConfig
+from pybootd.config.loading import load
 from pybootd.errors import PybootdError
 from pybootd.flags import ServiceOptions
 from pybootd.foreground import reopen_on_signal
 from pybootd.garbage import search_rarely
-from pybootd.loading import load
 from pybootd.reload import Reload, on_signal
 from pybootd.service import BootServer, compose
 from pybootd.steady import steady

@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import reader
 from pybootd.check import Finding, Kind, check
+from pybootd.config import reader
 from pybootd.net.interfaces import Interface
 
 LO = Interface("lo", 1, bytes(6), (IPv4Interface("127.0.0.1/8"),))

@@ -19,12 +19,12 @@ import pybootd
 from pybootd import interfaces
 from pybootd.cli import COMMANDS, Options
 from pybootd.config import LISTS, SECTIONS, Pattern, options
+from pybootd.config.origin import Origin
+from pybootd.config.reader import read
 from pybootd.content.templates import Template
 from pybootd.errors import ConfigError
 from pybootd.events import KINDS, Event
 from pybootd.machine import Machine
-from pybootd.origin import Origin
-from pybootd.reader import read
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -15,7 +15,9 @@ import pybootd
 PACKAGE = Path(pybootd.__file__).parent
 
 CORES = (
-    "origin", "errors", "machine", "events", "text", "words", "config", "ini", "masks", "coherence", "reader",
+    "errors", "machine", "events", "text",
+    "config.origin", "config.words", "config.sections", "config.masks", "config.ini", "config.coherence",
+    "config.reader",
     "dhcp.architectures", "dhcp.options", "dhcp.packet", "dhcp.pxe", "dhcp.client", "dhcp.request", "dhcp.decision",
     "dhcp.delivery", "dhcp.dump", "dhcp.settings", "dhcp.facts", "dhcp.quirks", "dhcp.bootfile", "dhcp.answer",
     "dhcp.once", "dhcp.proxy", "dhcp.policy", "dhcp.pool", "dhcp.rehearsal", "leases.lease", "leases.table", "pcap",

@@ -8,9 +8,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd import orders
+from pybootd.config.reader import read
 from pybootd.errors import EnvironmentProblem
 from pybootd.orders import OrderBook, place_of, sound
-from pybootd.reader import read
 from tests.support.dhcp import MAC, OTHER
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = /srv\n[leases]\nstore = {}\n"

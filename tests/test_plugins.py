@@ -14,12 +14,12 @@ from twisted.internet.defer import maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from pybootd.config.reader import read
 from pybootd.errors import NotFound, SourceFailed
 from pybootd.events import Leased, Released
 from pybootd.interfaces import IAccessControl, IFilenameFilter, IFileSource, ILeaseStore, INotifier, Phase, Question
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.machine import Machine
-from pybootd.reader import read
 from pybootd.registry import Context
 from tests.support import examples
 

@@ -11,9 +11,9 @@ from zope.interface.verify import verifyObject
 
 from pybootd import registry
 from pybootd.config import Config
+from pybootd.config.origin import Origin
 from pybootd.errors import EnvironmentProblem
 from pybootd.interfaces import IAccessControl, IFilenameFilter, IFileSource, ILeaseStore, INotifier
-from pybootd.origin import Origin
 from pybootd.registry import Context, chosen, plugin_names, provider, third_party
 from tests.support.net import ReaderReactor
 

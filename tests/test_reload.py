@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.check import Finding, Kind
 from pybootd.config import Config, LoggerConfig
+from pybootd.config.reader import read
 from pybootd.dhcp.preview import Difference
 from pybootd.errors import EnvironmentProblem
-from pybootd.reader import read
 from pybootd.reload import LINES, Reload, on_signal
 from tests.support.dhcp import USUAL
 

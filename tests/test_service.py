@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from pybootd import dhcpd, here, registry, shared
 from pybootd.config import Config
+from pybootd.config.reader import read
 from pybootd.content.content import Content
 from pybootd.dhcp.preview import Difference
 from pybootd.dhcpd import LOOK, DhcpService
@@ -24,7 +25,6 @@ from pybootd.interfaces import INotifier
 from pybootd.leases.lease import Lease, State
 from pybootd.machine import Firmware
 from pybootd.net.interfaces import Interface
-from pybootd.reader import read
 from pybootd.registry import Context
 from pybootd.service import BootServer, HttpService, Telling, TftpService, compose
 from pybootd.statusd import StatusService

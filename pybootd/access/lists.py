@@ -12,9 +12,9 @@ from uuid import UUID
 from zope.interface import implementer
 
 from pybootd.config import Access, Static
+from pybootd.config.masks import Masks
 from pybootd.interfaces import IAccessControl, Question, Verdict
 from pybootd.machine import mac_text
-from pybootd.masks import Masks
 
 HIDDEN = Verdict(False, "it did not say its UUID, and [uuid] decides who is served")
 

@@ -19,8 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybootd import words
-from pybootd.config import HttpAccessConfig
+from pybootd.config import HttpAccessConfig, words
 from pybootd.errors import AccessUnavailable, WebFailed
 from pybootd.interfaces import IAccessControl, Phase, Question, Verdict
 from pybootd.machine import mac_text

@@ -12,6 +12,9 @@ from twisted.python import usage
 
 from pybootd.commands.inspect import on_record
 from pybootd.config import Config
+from pybootd.config.loading import load
+from pybootd.config.origin import Origin
+from pybootd.config.words import mac as mac_word
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.settings import Network
 from pybootd.doctor.files import Library, Named
@@ -19,12 +22,9 @@ from pybootd.doctor.finding import Grade
 from pybootd.errors import EnvironmentProblem, PybootdError
 from pybootd.flags import CommandOptions, Flags
 from pybootd.here import settings_here
-from pybootd.loading import load
 from pybootd.machine import Machine, mac_text
 from pybootd.net.wake import wake
 from pybootd.orders import OrderBook, place_of, sound
-from pybootd.origin import Origin
-from pybootd.words import mac as mac_word
 
 
 class BootOptions(CommandOptions):

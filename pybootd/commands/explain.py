@@ -12,6 +12,9 @@ from twisted.python import usage
 
 from pybootd.commands.offline import Access, OfflineOptions, answers, traced
 from pybootd.config import Config
+from pybootd.config.loading import load
+from pybootd.config.words import address as address_word
+from pybootd.config.words import mac as mac_word
 from pybootd.dhcp.architectures import BY_NUMBER, named
 from pybootd.dhcp.client import understand
 from pybootd.dhcp.decision import Decision, MessageType
@@ -23,11 +26,8 @@ from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Settings
 from pybootd.flags import Flags
 from pybootd.here import settings_here
-from pybootd.loading import load
 from pybootd.orders import OrderBook, place_of
 from pybootd.text import printable
-from pybootd.words import address as address_word
-from pybootd.words import mac as mac_word
 
 
 class ExplainOptions(OfflineOptions):

@@ -17,16 +17,16 @@ from twisted.python.failure import Failure
 from pybootd.check import Kind
 from pybootd.check import check as checked
 from pybootd.config import Config
+from pybootd.config.loading import load
+from pybootd.config.words import mac as mac_word
 from pybootd.errors import EnvironmentProblem, StoreInUse
 from pybootd.flags import CommandOptions, Flags
 from pybootd.interfaces import ILeaseRecords
 from pybootd.leases.lease import Claim, Lease, State
-from pybootd.loading import load
 from pybootd.machine import mac_text
 from pybootd.net.interfaces import default_interface, interfaces, name_servers
 from pybootd.registry import Context, provider
 from pybootd.text import printable
-from pybootd.words import mac as mac_word
 
 PATIENCE = 10.0
 """Seconds for the running server to take a lease back."""

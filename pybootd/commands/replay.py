@@ -18,6 +18,7 @@ from twisted.python import usage
 
 from pybootd.commands.offline import Access, OfflineOptions, answers, traced
 from pybootd.config import Config
+from pybootd.config.loading import load
 from pybootd.dhcp.architectures import name_of
 from pybootd.dhcp.client import BOOT_SERVER_PORT, understand
 from pybootd.dhcp.decision import Decision, MessageType
@@ -29,7 +30,6 @@ from pybootd.errors import EnvironmentProblem, MalformedPacket
 from pybootd.flags import Flags
 from pybootd.here import settings_here
 from pybootd.interfaces import Verdict
-from pybootd.loading import load
 from pybootd.machine import mac_text
 from pybootd.net.interfaces import Interface
 from pybootd.pcap import DamagedCapture, Datagram, datagrams

@@ -20,10 +20,10 @@ from attrs import frozen
 from twisted.python import usage
 
 from pybootd.config import Config
+from pybootd.config.loading import load
 from pybootd.content.urls import shown
 from pybootd.errors import EnvironmentProblem
 from pybootd.flags import CommandOptions, Flags
-from pybootd.loading import load
 from pybootd.status.terminal import Board, Story
 from pybootd.text import printable
 

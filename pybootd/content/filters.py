@@ -30,7 +30,7 @@ class Rule:
     pattern: re.Pattern[str]
     value: Value
     setting: str
-    """The line, as L{pybootd.origin.Origin} prints it."""
+    """The line, as L{pybootd.config.origin.Origin} prints it."""
 
 
 @implementer(IFilenameFilter)

@@ -34,7 +34,7 @@ class Template:
     One line of C{[templates]}.
 
     @ivar path: the template's file.
-    @ivar setting: the line, as L{pybootd.origin.Origin} prints it.
+    @ivar setting: the line, as L{pybootd.config.origin.Origin} prints it.
     """
 
     def __init__(self, line: Pattern, directory: Path) -> None:

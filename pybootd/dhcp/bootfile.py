@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from pybootd.config.origin import Origin
 from pybootd.dhcp.architectures import ALIKE, ARM_RPIBOOT, BIOS, BY_NUMBER, name_of
 from pybootd.dhcp.facts import Situation
 from pybootd.dhcp.menu import Menu, form_of
@@ -17,7 +18,6 @@ from pybootd.dhcp.pxe import IPXE_HTTP
 from pybootd.dhcp.quirks import Form, Offers, forms
 from pybootd.dhcp.request import Kind, Request
 from pybootd.machine import Firmware
-from pybootd.origin import Origin
 from pybootd.value import value
 
 LOADS = 4

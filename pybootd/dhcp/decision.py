@@ -11,8 +11,8 @@ from enum import IntEnum
 
 from attrs import field
 
+from pybootd.config.origin import Origin
 from pybootd.leases.lease import Claim
-from pybootd.origin import Origin
 from pybootd.plain import plain
 from pybootd.value import value
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from pybootd.config.origin import Origin
 from pybootd.dhcp.decision import Decision, Reply, Step
 from pybootd.dhcp.options import dotted
 from pybootd.dhcp.quirks import Quirk
@@ -15,7 +16,6 @@ from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Host, Network, Settings
 from pybootd.interfaces import Verdict
 from pybootd.leases.lease import Claim, Lease, State
-from pybootd.origin import Origin
 
 ALLOWED = Verdict(True, "access is open")
 

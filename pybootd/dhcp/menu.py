@@ -12,9 +12,9 @@ from struct import pack
 
 from attrs import frozen
 
+from pybootd.config.origin import Origin
 from pybootd.dhcp import pxe
 from pybootd.dhcp.quirks import Form
-from pybootd.origin import Origin
 
 LOCAL = "local"
 """As the file of an item: no file, but the firmware's next boot device."""

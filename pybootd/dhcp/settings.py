@@ -13,11 +13,11 @@ from typing import Protocol
 from attrs import field, frozen
 
 from pybootd.config import BootFile, Config, MenuConfig, SubnetConfig, pool
+from pybootd.config.masks import Masks
+from pybootd.config.origin import Origin
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.menu import LOCAL, Item, Menu
 from pybootd.errors import EnvironmentProblem
-from pybootd.masks import Masks
-from pybootd.origin import Origin
 
 
 class HostInterface(Protocol):

@@ -13,6 +13,7 @@ from pathlib import Path
 from pybootd.check import Kind
 from pybootd.check import check as checked
 from pybootd.config import Config
+from pybootd.config.loading import load
 from pybootd.dhcp.client import BOOT_SERVER_PORT
 from pybootd.dhcp.settings import Network
 from pybootd.doctor import firewall
@@ -24,7 +25,6 @@ from pybootd.doctor.rival import ask, rivals
 from pybootd.doctor.storage import User, storage
 from pybootd.errors import EnvironmentProblem
 from pybootd.flags import CommandOptions, Flags
-from pybootd.loading import load
 from pybootd.net.holders import Holder, holders, taken
 from pybootd.net.interfaces import Interface, interfaces, name_servers
 

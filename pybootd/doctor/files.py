@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from attrs import frozen
 
 from pybootd.config import BootFile, Config
+from pybootd.config.origin import Origin
 from pybootd.content.content import Content, from_bytes
 from pybootd.content.filters import FilenameFilter
 from pybootd.content.local import LocalFiles
@@ -25,7 +26,6 @@ from pybootd.dhcp.menu import LOCAL
 from pybootd.doctor.finding import Finding, fine, unknown, wrong
 from pybootd.errors import ContentError, EnvironmentProblem, NotFound, SourceFailed
 from pybootd.machine import Machine
-from pybootd.origin import Origin
 from pybootd.text import printable
 
 PATIENCE = 5.0

@@ -9,8 +9,8 @@ from zope.interface.verify import verifyObject
 
 from pybootd.access.lists import MacAccess, UuidAccess
 from pybootd.config import Config
+from pybootd.config.reader import read
 from pybootd.interfaces import IAccessControl, Phase, Question
-from pybootd.reader import read
 
 MAC = bytes.fromhex("AABBCC112233")
 PRINTED = "77AABBCC-1122-3344-5566-778899AABBCC"

@@ -17,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybootd.cli import main
 from pybootd.commands import watch
 from pybootd.commands.watch import Gone, Lines, Message, Screen, Site, events, messages, site_of, with_patience
+from pybootd.config.reader import read
 from pybootd.errors import EnvironmentProblem
-from pybootd.reader import read
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = /srv\n"
 ROW = '{"id":"52:54:00:00:00:01","state":"booting","stage":"asked","last_seen":5,"stages":{"asked":5}}'

@@ -6,11 +6,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from pybootd.config import Pattern
+from pybootd.config.origin import Origin
 from pybootd.content.filters import FilenameFilter
 from pybootd.errors import NotFound
 from pybootd.interfaces import IFilenameFilter, Target
 from pybootd.machine import Machine
-from pybootd.origin import Origin
 
 
 def lines(*pairs: tuple[str, str]) -> list[Pattern]:

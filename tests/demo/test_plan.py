@@ -7,11 +7,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.reader import read
 from pybootd.demo import machine, plan
 from pybootd.demo.initramfs import UP, initramfs
 from pybootd.demo.kernel import Kernel
 from pybootd.demo.needs import BUSYBOX, OVMF, QEMU, SNPONLY
-from pybootd.reader import read
 
 
 class PlanTests(SynchronousTestCase):

@@ -7,12 +7,12 @@ from struct import pack
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.origin import Origin
 from pybootd.dhcp.decision import Decision, MessageType
 from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.menu import FIRST_TYPE, Item, Menu, encoded, size
 from pybootd.dhcp.policy import decide
 from pybootd.dhcp.pxe import suboptions
-from pybootd.origin import Origin
 from tests.support.dhcp import BIOS, DISCOVER, IPXE, REQUEST, UEFI, UEFI_HTTP, USUAL, number, request, settings
 
 HERE = Origin("x.ini", 1, "menu", "")

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.reader import read
 from pybootd.dhcp.settings import Settings, settings_from
 from pybootd.errors import EnvironmentProblem
-from pybootd.reader import read
 from tests.support.dhcp import HOSTS, MAC, OTHER, USUAL, Host, number, settings
 
 FAR = "[subnet 10.20.0.0/16]\npool_start = 10.20.0.10\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.cli import main
+from pybootd.config.reader import read
 from pybootd.doctor import command
 from pybootd.doctor.finding import Finding, fine, hint, unknown, wrong
 from pybootd.net.interfaces import Interface
-from pybootd.reader import read
 from tests.support.dhcp import number, settings
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = /srv\n"

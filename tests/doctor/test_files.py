@@ -11,9 +11,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.reader import read
 from pybootd.doctor.files import files
 from pybootd.doctor.finding import Grade
-from pybootd.reader import read
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = {}\n[bootfile]\n"
 OWN = ("http://10.0.0.1/",)

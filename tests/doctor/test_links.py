@@ -6,9 +6,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.reader import read
 from pybootd.doctor.finding import Finding, Grade
 from pybootd.doctor.links import BROADCAST, UP, Link, container, links, look, surroundings
-from pybootd.reader import read
 from tests.support.dhcp import HOSTS
 
 BASE = "[bootpd]\npool_start = {}\n[tftpd]\nroot = /srv\n"

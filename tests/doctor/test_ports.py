@@ -9,10 +9,10 @@ from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.reader import read
 from pybootd.doctor.finding import Finding, Grade
 from pybootd.doctor.ports import NET_RAW, Port, capabilities, ports, trial, wanted
 from pybootd.net.holders import Holder
-from pybootd.reader import read
 
 DHCP = Port("UDP", IPv4Address("0.0.0.0"), 67, "x.ini:2: [bootpd] port")
 TFTP = Port("UDP", IPv4Address("0.0.0.0"), 69, "[tftpd] port (default)")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pybootd.config.reader import read
 from pybootd.doctor.storage import User, storage
-from pybootd.reader import read
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = /srv\n[leases]\nstore = {}\n"
 

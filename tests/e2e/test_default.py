@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pybootd.config import Config
-from pybootd.reader import read
+from pybootd.config.reader import read
 from tests.e2e.support import debian
 from tests.e2e.support.boots import BOOT_TIME, Boot, BootTestCase
 from tests.e2e.support.machines import Firmware

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.reader import read
+from pybootd.config.reader import read
 from pybootd.status.board import lines_of
 from tests.support.boots import MAC
 from tests.support.status import Status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.reader import read
+from pybootd.config.reader import read
 from pybootd.status.site import BODY, LINGER, TIMEOUT, TRIES
 from tests.support.status import Status, Visitor
 

@@ -7,11 +7,11 @@ from struct import pack
 
 from attrs import frozen
 
+from pybootd.config.reader import read
 from pybootd.dhcp.client import understand
 from pybootd.dhcp.packet import COOKIE, HEADER, Packet, decode
 from pybootd.dhcp.request import Request
 from pybootd.dhcp.settings import Settings, settings_from
-from pybootd.reader import read
 
 MAC = bytes.fromhex("525400000001")
 OTHER = bytes.fromhex("525400000002")

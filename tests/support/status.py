@@ -11,7 +11,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from pybootd.reader import read
+from pybootd.config.reader import read
 from pybootd.status.board import Board
 from tests.support.boots import Story
 

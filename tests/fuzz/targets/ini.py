@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pybootd.config.ini import parse
+from pybootd.config.reader import read
 from pybootd.errors import ConfigError
-from pybootd.ini import parse
-from pybootd.reader import read
 from tests.fuzz.support import shown
 from tests.support.dhcp import USUAL
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from zope.interface import implementer
 
 from pybootd.config import Pattern
+from pybootd.config.origin import Origin
 from pybootd.content.content import Content, from_bytes
 from pybootd.content.filters import FilenameFilter
 from pybootd.content.local import LocalFiles
@@ -19,7 +20,6 @@ from pybootd.content.resolver import Resolver
 from pybootd.errors import ContentError, NotFound
 from pybootd.interfaces import IFileSource
 from pybootd.machine import Machine
-from pybootd.origin import Origin
 from tests.fuzz.support import shown
 from tests.fuzz.targets.target import contained
 

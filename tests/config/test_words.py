@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import words
+from pybootd.config import words
+from pybootd.config.words import Masked, Parser
 from pybootd.content.variables import NAMES
 from pybootd.events import KINDS
-from pybootd.words import Masked, Parser
 
 MAC = bytes.fromhex("aabbccddeeff")
 UUID = bytes.fromhex("77aabbcc112233445566778899aabbcc")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.origin import Origin, Problem
+from pybootd.config.origin import Origin, Problem
 
 
 class OriginTests(SynchronousTestCase):

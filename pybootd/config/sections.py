@@ -1,8 +1,8 @@
 """
 The configuration as values: every section and option of C{pybootd.ini}, typed, with its default.
 
-Defaults stand here and nowhere else.  L{pybootd.reader} fills these classes from a file; nothing here reads one.
-Every option says in its metadata how its text becomes a value (L{pybootd.words}).
+Defaults stand here and nowhere else.  L{pybootd.config.reader} fills these classes from a file; nothing here reads one.
+Every option says in its metadata how its text becomes a value (L{pybootd.config.words}).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
-from pybootd import words
-from pybootd.origin import Origin
+from pybootd.config import words
+from pybootd.config.origin import Origin
 
 FOREVER = 0xFFFFFFFF
 """Seconds, as DHCP writes a lease without end (RFC 2131 3.3)."""

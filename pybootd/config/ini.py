@@ -13,7 +13,7 @@ from configparser import ParsingError, RawConfigParser
 
 from attrs import define, field, frozen
 
-from pybootd.origin import Origin, Problem
+from pybootd.config.origin import Origin, Problem
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _HEADER = re.compile(r"\[(?P<header>[^\[\]]*[^\[\]\s][^\[\]]*)\]\s*([;#].*)?$")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from pybootd.config import (
     options,
     pool,
 )
-from pybootd.origin import DEFAULT, Origin
+from pybootd.config.origin import DEFAULT, Origin
 
 LAN, OTHER = IPv4Address("192.168.1.1"), IPv4Address("192.168.2.1")
 
@@ -151,15 +149,3 @@ class PoolTests(SynchronousTestCase):
         network: Any = None
         self.assertEqual(pool(BootpdConfig(pool_start=LAN, pool_count=0)), None)
         self.assertEqual(pool(SubnetConfig(network, DEFAULT)), None)
-
-
-class PureTests(SynchronousTestCase):
-    """Reading needs nothing of the host."""
-
-    def test_imports(self) -> None:
-        """Neither sockets nor Twisted are loaded to read a configuration."""
-        program = (
-            "import sys, pybootd.reader, pybootd.masks; print([m for m in ('socket', 'twisted') if m in sys.modules])"
-        )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        self.assertEqual(done.stdout.strip(), "[]")

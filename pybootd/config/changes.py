@@ -14,7 +14,7 @@ from uuid import UUID
 
 from attrs import evolve, frozen
 
-from pybootd.config import (
+from pybootd.config.sections import (
     SECTIONS,
     Access,
     BootFile,
@@ -26,11 +26,11 @@ from pybootd.config import (
     SubnetConfig,
     options,
 )
+from pybootd.config.words import MAC_BITS, UUID_BITS
 from pybootd.content.urls import is_url, shown
 from pybootd.dhcp.architectures import name_of
 from pybootd.machine import mac_text
 from pybootd.text import printable
-from pybootd.words import MAC_BITS, UUID_BITS
 
 NOTHING = "(none)"
 """Stands for a line that is not there."""

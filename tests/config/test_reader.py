@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import reader
-from pybootd.config import LISTS, SECTIONS, Config, options
+from pybootd.config import LISTS, SECTIONS, Config, options, reader
+from pybootd.config.origin import Origin
+from pybootd.config.words import masked_mac, masked_uuid
 from pybootd.errors import ConfigError
-from pybootd.origin import Origin
-from pybootd.words import masked_mac, masked_uuid
 
 BASE = "[bootpd]\npool_start = 192.168.1.100\n"
 BOOT = "[bootfile]\ndefault = pxelinux.0\n[tftpd]\nroot = /srv/boot\n"

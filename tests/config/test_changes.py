@@ -8,9 +8,9 @@ from pathlib import Path
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.changes import changes
 from pybootd.config import Config, StatusConfig
-from pybootd.reader import read
+from pybootd.config.changes import changes
+from pybootd.config.reader import read
 
 USUAL = """
 [bootpd]

@@ -10,8 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd import reader
-from pybootd.config import Config
+from pybootd.config import Config, reader
 from pybootd.errors import ConfigError
 
 BASE = "[bootpd]\npool_start = 192.168.1.100\n"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.config import Access
-from pybootd.masks import Masks
-from pybootd.origin import Origin
-from pybootd.words import masked_mac, masked_uuid
+from pybootd.config.masks import Masks
+from pybootd.config.origin import Origin
+from pybootd.config.words import masked_mac, masked_uuid
 
 
 def masks(*lines: str, parse=masked_mac) -> Masks:

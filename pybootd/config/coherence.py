@@ -14,15 +14,15 @@ from itertools import pairwise
 from os.path import normpath
 from pathlib import PurePath
 
-from pybootd.config import BootpdConfig, Config, SubnetConfig, pool
+from pybootd.config.origin import Origin, Problem
+from pybootd.config.sections import BootpdConfig, Config, SubnetConfig, pool
+from pybootd.config.words import MAC_BITS, UUID_BITS
 from pybootd.content.patterns import Value
 from pybootd.content.urls import is_url, scheme
 from pybootd.content.variables import NAMES
 from pybootd.dhcp.architectures import BY_NUMBER, name_of
 from pybootd.dhcp.menu import LOCAL, ROOM, size
 from pybootd.dhcp.pxe import swapped
-from pybootd.origin import Origin, Problem
-from pybootd.words import MAC_BITS, UUID_BITS
 
 ACCESS = ("mac", "uuid", "http")
 SCHEMES = ("http", "https")

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.ini import parse
+from pybootd.config.ini import parse
 
 Row = tuple[str, list[tuple[int, str, str]]]
 

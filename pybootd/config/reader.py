@@ -2,7 +2,7 @@
 From the text of C{pybootd.ini} to a L{Config}: every mistake at once, each with its line and what would be right.
 
 Pure: the text, the names of installed plugins and the daemon's directory are arguments.  What must fit together is
-L{pybootd.coherence}'s; whether the files and networks exist that the configuration names, is L{pybootd.check}'s.
+L{pybootd.config.coherence}'s; whether the files and networks exist that the configuration names, is L{pybootd.check}'s.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Any
 
 import attrs
 
-from pybootd import coherence, words
-from pybootd.config import (
+from pybootd.config import coherence, words
+from pybootd.config.ini import Document, Entry, Section, parse
+from pybootd.config.origin import Origin, Problem
+from pybootd.config.sections import (
     LISTS,
     SECTIONS,
     Access,
@@ -32,8 +34,6 @@ from pybootd.config import (
 )
 from pybootd.content.patterns import Value
 from pybootd.errors import ConfigError
-from pybootd.ini import Document, Entry, Section, parse
-from pybootd.origin import Origin, Problem
 
 NOT_YET: Collection[tuple[str, str]] = ()
 """Options (or whole sections) of which the service is not there yet: never ignored, always refused."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pybootd.config import Access
+from pybootd.config.sections import Access
 
 
 class Masks:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pybootd.config import Config
+from pybootd.config.reader import read
+from pybootd.config.sections import Config
 from pybootd.errors import EnvironmentProblem
 from pybootd.flags import Flags
-from pybootd.reader import read
 from pybootd.registry import plugin_names
 
 
