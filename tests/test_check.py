@@ -25,8 +25,7 @@ class CheckTests(SynchronousTestCase):
     """L{check} on a host with two networks."""
 
     def setUp(self) -> None:
-        """An empty directory for the daemon, in which C{boot} is the root; every service is there."""
-        self.patch(reader, "NOT_YET", ())
+        """An empty directory for the daemon, in which C{boot} is the root."""
         self.directory = Path(self.mktemp()).absolute()
         self.root = self.directory / "boot"
         self.root.mkdir(parents=True)

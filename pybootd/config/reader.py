@@ -35,9 +35,6 @@ from pybootd.config.sections import (
 from pybootd.content.patterns import Value
 from pybootd.errors import ConfigError
 
-NOT_YET: Collection[tuple[str, str]] = ()
-"""Options (or whole sections) of which the service is not there yet: never ignored, always refused."""
-
 _REPEATED = ("subnet", "host", "menu")
 _INLINE_COMMENT = re.compile(r"\s[;#]")
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]*(?=@)")
@@ -68,18 +65,10 @@ def read(
     """
     reading = _Reading(parse(data, file), directory or Path(), {name.lower() for name in plugins})
     config = reading.config(dhcp=dhcp, tftp=tftp, http=http, debug=debug)
-    problems = [*reading.problems, *coherence.problems(config, reading.plugins), *_not_yet(config)]
+    problems = [*reading.problems, *coherence.problems(config, reading.plugins)]
     if problems:
         raise ConfigError([str(one) for one in sorted(problems, key=lambda one: one.origin.line)])
     return attrs.evolve(config, warnings=tuple(map(str, coherence.warnings(config))))
-
-
-def _not_yet(config: Config) -> Iterator[Problem]:
-    for section, name in sorted(NOT_YET):
-        value = getattr(config, section)
-        default = attrs.fields_dict(Config)[section].default
-        if (getattr(value, name) != getattr(default, name)) if name else (value != default):
-            yield Problem(config.origin(section, name), "is not available yet; remove it")
 
 
 class _Reading:

@@ -136,10 +136,6 @@ BOOT_FILE_WARNINGS: Rows = (
 class ProblemTests(SynchronousTestCase):
     """Contradictions keep the daemon from starting."""
 
-    def setUp(self) -> None:
-        """Every service is there."""
-        self.patch(reader, "NOT_YET", ())
-
     def mistakes(self, text: str, **arguments: Any) -> Sequence[str]:
         """What is said of a configuration that is wrong."""
         return self.assertRaises(ConfigError, config, text, **arguments).problems
@@ -188,10 +184,6 @@ class ProblemTests(SynchronousTestCase):
 
 class WarningTests(SynchronousTestCase):
     """What may be meant so is only said."""
-
-    def setUp(self) -> None:
-        """Every service is there."""
-        self.patch(reader, "NOT_YET", ())
 
     def test_rows(self) -> None:
         """Each warning."""

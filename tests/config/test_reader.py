@@ -337,23 +337,6 @@ class MistakeTests(ReadTestCase):
         lines = [int(line.split(":")[1]) for line in self.mistakes(text)]
         self.assertEqual(lines, [1, 3, 4, 5, 7, 7, 8])
 
-    def test_not_yet(self) -> None:
-        """What is not there yet is refused, never ignored; saying its default is no mistake."""
-        self.patch(reader, "NOT_YET", {("tftpd", "single_port"), ("templates", "")})
-        self.assertEqual(
-            self.mistakes(BASE + "[tftpd]\nsingle_port = yes\n[templates]\na = b"),
-            (
-                "x.ini:4: [tftpd] single_port: is not available yet; remove it",
-                "x.ini:5: [templates]: is not available yet; remove it",
-            ),
-        )
-        read(BASE + "[tftpd]\nsingle_port = no\n[templates]\n")
-
-    def test_not_yet_exists(self) -> None:
-        """Only options that exist can be not there yet."""
-        for section, name in reader.NOT_YET:
-            self.assertTrue(name in options(section) if name else section in (*SECTIONS, *LISTS), (section, name))
-
     def test_bytes(self) -> None:
         """A file in another encoding is a mistake like any other."""
         error = self.assertRaises(ConfigError, reader.read, BASE.encode() + b"domain = \xe4\n", "x.ini")
