@@ -174,6 +174,7 @@ class DhcpService(Service):
             self._neighbours,
             config.bootpd.conflict_check,
             Throttle(shared.reactor.seconds),
+            shared.reactor.callLater,
             self._echo,
         )
         dhcp = self._dhcp = Dhcp(
@@ -199,10 +200,8 @@ class DhcpService(Service):
             neighbour.start()
         for reader in filter(None, (self._advertiser, self._echo)):
             reader.start()
-        for port in self._ports.values():
+        for port in self._sockets():
             port.start()
-        if self._broadcasts is not None:
-            self._broadcasts.start()
         begun: Deferred[Any] = sharing.begin() if sharing is not None else succeed(None)
         begun.addCallback(lambda _: dhcp.start())
         self._watch.start(LOOK, now=False)
@@ -400,18 +399,27 @@ class DhcpService(Service):
             self._watch.stop()
         if self._changes is not None:
             self._changes.stop()
-        for port in self._ports.values():
-            port.stop()
-        if self._broadcasts is not None:
-            self._broadcasts.stop()
-        for neighbour in self._neighbours.values():
-            neighbour.stop()
+        for port in self._sockets():
+            port.pause()
         for reader in filter(None, (self._advertiser, self._echo)):
             reader.stop()
         if self._recall is not None:
             self._recall.stop()
         drained = self._commit.drained() if self._commit is not None else succeed(None)
-        return drained.addCallback(lambda _: self._store.close())
+        return drained.addCallback(lambda _: self._close())
+
+    def _close(self) -> Deferred[None]:
+        """Whoever was promised a lease has heard of it."""
+        if self._transport is not None:
+            self._transport.end()
+        for port in self._sockets():
+            port.stop()
+        for neighbour in self._neighbours.values():
+            neighbour.stop()
+        return self._store.close()
+
+    def _sockets(self) -> list[DatagramPort]:
+        return [*self._ports.values(), *filter(None, [self._broadcasts])]
 
 
 def _described(network: Network) -> tuple[int, int, int, int, str]:

@@ -6,6 +6,7 @@ Pure: bytes in, bytes out (RFC 768, 791, 826, 5227).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct, pack
 
 ETHERTYPE_IP, ETHERTYPE_ARP = 0x0800, 0x0806
@@ -38,12 +39,27 @@ def udp_frame(
 ) -> bytes:
     """A whole frame around a UDP payload; addresses are integers."""
     length = _UDP.size + len(payload)
+    head, fixed = _headers(source_mac, source, source_port, target, target_port, length)
+    padded = payload + b"\0" if length % 2 else payload
+    # as in checksum(): the headers' part of the sum is known already
+    total = 0xFFFF - (fixed + int.from_bytes(padded, "big")) % 0xFFFF
+    return b"".join((target_mac, head, pack("!H", total), payload))
+
+
+@lru_cache(64)
+def _headers(
+    source_mac: bytes, source: int, source_port: int, target: int, target_port: int, length: int
+) -> tuple[bytes, int]:
+    """
+    What stands between the receiver's hardware address and the checksum of a datagram, and what its words add to that.
+
+    Most replies go to everybody and are of one size.
+    """
     header = _IP.pack(0x45, 0, _IP.size + length, 0, 0, 64, 17, 0, source, target)
     header = header[:10] + pack("!H", checksum(header)) + header[12:]
-    udp = _UDP.pack(source_port, target_port, length, 0)
+    ports = pack("!HHH", source_port, target_port, length)
     pseudo = pack("!IIBBH", source, target, 0, 17, length)
-    total = checksum(pseudo + udp + payload) or 0xFFFF  # RFC 768: 0 means none
-    return target_mac + source_mac + pack("!H", ETHERTYPE_IP) + header + udp[:6] + pack("!H", total) + payload
+    return source_mac + pack("!H", ETHERTYPE_IP) + header + ports, 0xFFFF - checksum(pseudo + ports)
 
 
 def _arp(operation: int, sender_mac: bytes, sender: int, target_mac: bytes, target: int, to: bytes) -> bytes:

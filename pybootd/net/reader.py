@@ -24,6 +24,10 @@ class SocketReader:
         """Begin to read."""
         self._reactor.addReader(self)
 
+    def pause(self) -> None:
+        """Read no more; what is to be said can still be sent."""
+        self._reactor.removeReader(self)
+
     def stop(self) -> None:
         """Stop reading, and close."""
         self._reactor.removeReader(self)
