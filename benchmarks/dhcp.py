@@ -38,6 +38,9 @@ NEW = 0x01000000
 STARTS = 180
 """Seconds, at most, until a server answers for the first time; dnsmasq takes half a minute to read 60 000 leases."""
 
+PATIENCE = 0.03
+"""Seconds for the first exchange, before it is tried anew: the start is measured as exactly as that."""
+
 SECONDS = 4
 """For one load; slow servers see fewer machines."""
 
@@ -234,7 +237,7 @@ def ready(place: Lab, process: Process, binary: Path) -> float:
     while (passed := time.monotonic() - begin) < STARTS:
         if process.popen.poll() is not None:
             raise RuntimeError(f"{process.name} ended: {process.log.read_text(errors='replace')[-2000:]}")
-        patience = max(0.15, passed / 10)
+        patience = max(PATIENCE, passed / 10)
         done = place.inside("timeout", f"{patience:.2f}", str(binary), "eth0", str(NEW - 1), "1", "1")
         if done.returncode == 0 and json.loads(done.stdout)["completed"]:
             return time.monotonic() - begin
