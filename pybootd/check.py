@@ -7,7 +7,7 @@ bound, opened or changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -17,10 +17,11 @@ from attrs import frozen
 from pybootd.config import Config
 from pybootd.config.origin import Origin, Problem
 from pybootd.content.patterns import Value, compile_pattern
+from pybootd.content.program import head_of, unfit
 from pybootd.content.urls import is_url, shown
-from pybootd.dhcp.menu import LOCAL
 from pybootd.dhcp.settings import HostInterface, Network, settings_from
 from pybootd.errors import EnvironmentProblem
+from pybootd.library import named
 
 
 class Kind(Enum):
@@ -265,26 +266,26 @@ def _indirect(origin: Origin, value: Value, config: Config) -> Iterator[Finding]
 
 
 def _boot_files(config: Config) -> Iterator[Finding]:
-    """Boot files that are to be had by name, but are not there; what another server has is not known."""
+    """
+    Boot files that are to be had by name, but are not there, or that such a machine cannot start; what another server
+    has is not known.
+    """
     if config.bootpd.next_server is not None:
         return
-    named = [(entry.origin, entry.file) for entry in config.bootfile]
-    named += [(item.origin, item.file) for menu in config.menus for item in menu.items if item.file != LOCAL]
-    named += [(host.origins["bootfile"], host.bootfile) for host in config.hosts if host.bootfile]
     rewritten = [compile_pattern(rule.pattern) for rule in (*config.templates, *config.filters)]
     roots = [root for root, runs in ((config.tftpd.root, config.tftp), (config.http_root, config.http_server)) if runs]
-    for origin, file in named:
-        name = file.replace("\\", "/").lstrip("/")
-        if is_url(file) or any(pattern.fullmatch(name) for pattern in rewritten):
+    for one in named(config):
+        name = one.file.replace("\\", "/").lstrip("/")
+        if is_url(one.file) or any(pattern.fullmatch(name) for pattern in rewritten):
             continue
-        if not _found(name, roots):
-            yield _warning(origin, "there is no such file below the root", file)
-
-
-def _found(name: str, roots: Iterable[str]) -> bool:
-    """Whether it is below one of the roots; there is no knowing of remote ones, nor without any."""
-    places = [_place(name, root) for root in roots if root]
-    return not places or any(place is None or place.is_file() for place in places)
+        places = [_place(name, root) for root in roots if root]
+        found = next((place for place in places if place is not None and place.is_file()), None)
+        if found is not None:
+            what = unfit(head_of(found), one.machine.architecture, one.ipxe)
+            if what:
+                yield _warning(one.origin, what, one.file)
+        elif places and None not in places:  # there is no knowing of remote roots
+            yield _warning(one.origin, "there is no such file below the root", one.file)
 
 
 def _place(name: str, root: str, directory: Path | None = None) -> Path | None:

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybootd.check import Finding, Kind, check
 from pybootd.config import reader
 from pybootd.net.interfaces import Interface
+from tests.support.programs import ARM64, efi
 
 LO = Interface("lo", 1, bytes(6), (IPv4Interface("127.0.0.1/8"),))
 ETH0 = Interface("eth0", 2, bytes.fromhex("525400000001"), (IPv4Interface("192.168.1.1/24"),))
@@ -30,11 +31,11 @@ class CheckTests(SynchronousTestCase):
         self.root = self.directory / "boot"
         self.root.mkdir(parents=True)
 
-    def file(self, name: str) -> None:
+    def file(self, name: str, content: bytes = b"x") -> None:
         """Make a file below the daemon's directory."""
         path = self.directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
+        path.write_bytes(content)
 
     def check(self, text: str, name_servers: Sequence[str] = (), **arguments: Any) -> Sequence[Finding]:
         """Check a configuration whose root is C{./boot}, where the text says nothing else."""
@@ -210,6 +211,14 @@ class CheckTests(SynchronousTestCase):
         text = BASE + "[bootfile]\ndefault = a\n[tftpd]\nroot = http://u:secret@h/x\n"
         self.assertIn("TFTP: 0.0.0.0, UDP port 69, root http://h/x", self.said(Kind.FACT, text))
         self.assertEqual((self.said(Kind.WARNING, text), self.said(Kind.PROBLEM, text)), ([], []))
+
+    def test_other_processor(self) -> None:
+        """A boot file that the machines that are told it cannot start."""
+        self.file("boot/a.efi", efi(ARM64))
+        self.assertEqual(
+            self.said(Kind.WARNING, BASE + "[bootfile]\narm64-uefi = a.efi\nx64-uefi = a.efi\n"),
+            ["x.ini:5: [bootfile] x64-uefi = a.efi: an EFI program for arm64, not for x64"],
+        )
 
     def test_boot_files(self) -> None:
         """Boot files that are not there, but for URLs and names that are rewritten."""

@@ -17,11 +17,11 @@ from pybootd.config.origin import Origin
 from pybootd.config.words import mac as mac_word
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.settings import Network
-from pybootd.doctor.files import Library, Named
-from pybootd.doctor.finding import Grade
-from pybootd.errors import EnvironmentProblem, PybootdError
+from pybootd.doctor.files import HeadSource
+from pybootd.errors import ContentError, EnvironmentProblem, PybootdError
 from pybootd.flags import CommandOptions, Flags
 from pybootd.here import settings_here
+from pybootd.library import Library, Named
 from pybootd.machine import Machine, mac_text
 from pybootd.net.wake import wake
 from pybootd.orders import OrderBook, place_of, sound
@@ -89,8 +89,11 @@ def _doubt(config: Config, mac: bytes, file: str) -> None:
     settings = next((host for host in config.hosts if host.mac == mac), None)
     machine = Machine(mac_text(mac), variables=settings.variables if settings is not None else {})
     named = Named(file, Origin("", 0, "boot", "FILE"), machine, ipxe=True)
-    found = Library(config, ()).check(named)
-    if found is not None and found.grade is Grade.WRONG:
+    library = Library(config, (), HeadSource())
+    try:
+        if library.knows(named):
+            library.find(named)
+    except ContentError:
         print(f"pybootd: {file}: there is no such file to be had now", file=sys.stderr)
 
 

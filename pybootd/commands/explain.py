@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from twisted.python import usage
 from pybootd.commands.offline import Access, OfflineOptions, answers, traced
 from pybootd.config import Config
 from pybootd.config.loading import load
+from pybootd.config.origin import Origin
 from pybootd.config.words import address as address_word
 from pybootd.config.words import mac as mac_word
+from pybootd.content.urls import is_url
 from pybootd.dhcp.architectures import BY_NUMBER, named
 from pybootd.dhcp.client import understand
 from pybootd.dhcp.decision import Decision, MessageType
@@ -23,9 +26,12 @@ from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.packet import BOOTREQUEST, MESSAGE_TYPE, MINIMUM, Packet
 from pybootd.dhcp.policy import decide, network_of
 from pybootd.dhcp.request import Request
-from pybootd.dhcp.settings import Settings
+from pybootd.dhcp.settings import Network, Settings
+from pybootd.errors import ContentError
 from pybootd.flags import Flags
 from pybootd.here import settings_here
+from pybootd.library import Library, Named
+from pybootd.machine import Firmware, Machine, mac_text
 from pybootd.orders import OrderBook, place_of
 from pybootd.text import printable
 
@@ -67,7 +73,14 @@ def explain(options: ExplainOptions, flags: Flags) -> int:
         # which address is free only the running server knows; any of the pool shows what would be answered
         facts = evolve(facts, candidate=network.pool_first)
         decision = decide(request, settings, facts)
-    _print(request, decision)
+    for line in traced(decision):
+        print(line)
+    for line in _file(config, request, decision, network):
+        print(line)
+    for packet in answers(decision, request):
+        print("", *packet, sep="\n")
+    if not decision.replies:
+        print("\nno answer")
     return 0
 
 
@@ -126,12 +139,36 @@ def _facts(config: Config, request: Request) -> Facts:
     return Facts(now=time.time(), verdict=verdict, next_boot=OrderBook(place_of(config)).of(request.chaddr))
 
 
-def _print(request: Request, decision: Decision) -> None:
-    for line in traced(decision):
-        print(line)
-    for packet in answers(decision, request):
-        print()
-        for line in packet:
-            print(line)
-    if not decision.replies:
-        print("\nno answer")
+def _file(config: Config, request: Request, decision: Decision, network: Network | None) -> Iterator[str]:
+    """What the boot file's name leads to here; web servers are not asked."""
+    told = next((reply for reply in decision.replies if reply.boot_file), None)
+    if told is None or network is None:
+        return
+    http = request.firmware is Firmware.HTTP_BOOT
+    if not is_url(told.boot_file) and told.siaddr not in (0, network.server):
+        yield f"file: {told.boot_file} comes from {IPv4Address(told.siaddr)}, not from here"
+        return
+    settings = next((host for host in config.hosts if host.mac == request.chaddr), None)
+    machine = Machine(
+        mac_text(request.chaddr),
+        uuid=UUID(bytes_le=request.uuid) if request.uuid else None,
+        architecture=request.architecture,
+        address=IPv4Address(told.yiaddr) if told.yiaddr else None,
+        hostname=settings.hostname if settings is not None else "",
+        variables=settings.variables if settings is not None else {},
+    )
+    origin = Origin("", 0, "bootfile", "")
+    one = Named(told.boot_file, origin, machine, http=http, ipxe=request.firmware is Firmware.IPXE)
+    library = Library(config, [network.http] if network.http else [])
+    steps = [step for step in library.explain(one) if step.rule != "name"]
+    if not steps:
+        yield f"file: {told.boot_file} comes from that web server, which is not asked here"
+    for step in steps:
+        rule = "file" if step.rule in ("answer", "fetch") else step.rule
+        yield f"{rule}: {step.outcome}{f'   ({step.setting})' if step.setting else ''}"
+    try:
+        found = library.find(one)
+    except ContentError:
+        return  # the last step says so
+    if found is not None and found.unfit:
+        yield f"file: this machine cannot start it: {found.unfit}"

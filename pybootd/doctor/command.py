@@ -74,13 +74,14 @@ def examined(config: Config, host: Sequence[Interface]) -> list[Finding]:
     except EnvironmentProblem:
         here = []  # it is told already
     own = list({network.http for _, network in here if network.http})
-    findings += files(config, own)
+    findings += files(config, own, _user())
     findings += _surroundings([one.name for one, _ in here])
     if here:
         findings += _firewall(config, here)
     if config.dhcp and here:
         findings += _rivals(config, [one for one, _ in here], host, able)
-    return findings
+    grave = {finding.text for finding in findings if finding.grade is Grade.WRONG}
+    return [one for one in findings if one.grade is not Grade.HINT or one.text not in grave]
 
 
 def _configuration(config: Config, host: Sequence[Interface]) -> Iterator[Finding]:

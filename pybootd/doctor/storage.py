@@ -1,4 +1,4 @@
-"""What is on disk: the lease file, and whether the daemon's user may write it."""
+"""What is on disk: the lease file, and whether the daemon's user may write it and read the boot files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENOUGH = 1 << 20
 
 @frozen
 class User:
-    """Who would write."""
+    """Who would write, and read."""
 
     uid: int
     gid: int
@@ -36,6 +36,20 @@ class User:
             return True
         bits = 0o200 if state.st_uid == self.uid else 0o020 if state.st_gid == self.gid else 0o002
         return bool(state.st_mode & bits)
+
+    def shut_out(self, path: Path) -> Path | None:
+        """
+        What keeps it from reading a file: that, or a directory above it; None: nothing does, or some group that it may
+        be a member of opens it.
+        """
+        if self.uid == 0:
+            return None
+        for one in (*reversed(path.parents), path):
+            state, needed = one.stat(), 0o1 if one != path else 0o4
+            bits = needed << 6 if state.st_uid == self.uid else needed << 3 | needed
+            if not state.st_mode & bits:
+                return one
+        return None
 
 
 def storage(config: Config, user: User) -> Iterator[Finding]:

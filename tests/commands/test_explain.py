@@ -12,6 +12,7 @@ from pybootd import here
 from pybootd.cli import main
 from pybootd.orders import OrderBook
 from tests.support.dhcp import HOSTS
+from tests.support.programs import ARM64, X64, efi
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n{}[bootfile]\nx64-uefi = grub.efi\n[tftpd]\nroot = /srv\n"
 
@@ -46,6 +47,33 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("address: 10.0.0.100   (x.ini:2: [bootpd] pool_start)", lines)
         self.assertIn("boot file: grub.efi   (x.ini:4: [bootfile] x64-uefi)", lines)
         self.assertIn("yiaddr: 10.0.0.100", lines)
+
+    def test_file(self) -> None:
+        """What the boot file's name leads to: the filter that fits with its line, the file, what is wrong with it."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        extra = f"[filters]\ngrub.efi = {place}/{{arch}}.efi\n"
+        words = ("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi")
+        _, lines = self.explained(*words, extra=extra)
+        at = lines.index(f"[filters]: {place}/00007.efi   (x.ini:4: [filters] grub.efi)")
+        self.assertEqual(lines[at + 1 : at + 3], ["file: no such file", ""])
+        (place / "00007.efi").write_bytes(efi(X64))
+        _, lines = self.explained(*words, extra=extra)
+        self.assertEqual(lines[at + 1 : at + 3], [f"file: {place}/00007.efi, 134 bytes", ""])
+        (place / "00007.efi").write_bytes(efi(ARM64))
+        _, lines = self.explained(*words, extra=extra)
+        self.assertEqual(lines[at + 2], "file: this machine cannot start it: an EFI program for arm64, not for x64")
+
+    def test_file_elsewhere(self) -> None:
+        """Another TFTP server's file, and a web server's, are not looked at."""
+        words = ("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi")
+        _, lines = self.explained(*words, extra="next_server = 10.0.0.9\n")
+        self.assertIn("file: grub.efi comes from 10.0.0.9, not from here", lines)
+        _, lines = self.explained(*words, extra="[filters]\n* = http://web.example.org/{filename}\n")
+        self.assertIn("file: http://web.example.org/grub.efi", lines)
+        words = ("--mac", "52-54-00-00-00-01", "--user-class", "iPXE")
+        _, lines = self.explained(*words, extra="[host 52-54-00-00-00-01]\nbootfile = http://h/x\n")
+        self.assertIn("file: http://h/x comes from that web server, which is not asked here", lines)
 
     def test_refused(self) -> None:
         """A list that does not have the machine: its word comes first."""

@@ -14,9 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybootd.config.reader import read
 from pybootd.doctor.files import files
 from pybootd.doctor.finding import Grade
+from pybootd.doctor.storage import User
+from tests.support.programs import ARM64, efi
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = {}\n[bootfile]\n"
 OWN = ("http://10.0.0.1/",)
+ROOT = User(0, 0)
 
 
 class Web(BaseHTTPRequestHandler):
@@ -59,17 +62,42 @@ class FilesTests(SynchronousTestCase):
     def said(self, text: str, root: str = "", http: bool = False) -> list[str]:
         """What is wrong, and how many are there."""
         config = read(BASE.format(root or self.root) + text, "x.ini", directory=self.root, http=http)
-        found = sorted(files(config, OWN), key=lambda one: one.grade is Grade.FINE)
+        found = sorted(files(config, OWN, ROOT), key=lambda one: one.grade is Grade.FINE)
         return [one.text.replace(str(self.root), "DIR") for one in found]
 
     def test_local(self) -> None:
         """Below the root, through the resolver: case, backslashes, filters."""
         self.assertEqual(
-            self.said(
-                "bios = there\nx64-uefi = gone.efi\narm64-uefi = \\there\nia32-uefi = a/b\n[filters]\na/* = there\n"
-            ),
+            self.said("bios = there\nx64-uefi = gone.efi\nppc-opal = \\there\ndefault = a/b\n[filters]\na/* = there\n"),
             ["x.ini:7: [bootfile] x64-uefi = gone.efi: no such file", "3 boot files of the configuration can be had"],
         )
+
+    def test_other_processor(self) -> None:
+        """A program that this kind of machine cannot start, behind a filter or not; each says what to put there."""
+        (self.root / "there").write_bytes(efi(ARM64))
+        text = "arm64-uefi = there\nbios = a/b\nx64-uefi = there\nipxe.x64-uefi = there\n[filters]\na/* = there\n"
+        self.assertEqual(
+            self.said(text),
+            [
+                "x.ini:7: [bootfile] bios = a/b: an EFI program, for arm64",
+                "x.ini:8: [bootfile] x64-uefi = there: an EFI program for arm64, not for x64",
+                "x.ini:9: [bootfile] ipxe.x64-uefi = there: an EFI program for arm64, not for x64",
+                "1 boot file of the configuration can be had",
+            ],
+        )
+        config = read(BASE.format(self.root) + text, directory=self.root)
+        remedies = [one.remedy for one in files(config, OWN, ROOT) if one.grade is Grade.WRONG]
+        kinds = ["bios", "x64-uefi", "iPXE"]
+        self.assertEqual(remedies, [f"put a boot program for {kind} there" for kind in kinds])
+
+    def test_unreadable(self) -> None:
+        """A file, or a directory on the way to it, that the daemon's user may not read: with the remedy."""
+        config = read(BASE.format(self.root) + "bios = there\n", "x.ini", directory=self.root)
+        for closed, remedy in ((self.root / "there", "chmod o+r "), (self.root, "chmod o+rx ")):
+            self.patch(User, "shut_out", lambda user, path, closed=closed: closed)
+            (found,) = (one for one in files(config, OWN, User(1, 1)) if one.grade is Grade.WRONG)
+            self.assertEqual(found.text, f"x.ini:6: [bootfile] bios = there: {User(1, 1)} may not read {closed}")
+            self.assertEqual(found.remedy, f"{remedy}{closed}")
 
     def test_hosts_and_menus(self) -> None:
         """The files of C{[host]} and C{[menu]}, too."""
@@ -118,7 +146,7 @@ class FilesTests(SynchronousTestCase):
     def test_served_elsewhere(self) -> None:
         """Without TFTP here there is no telling of what it serves."""
         config = read(BASE.format(self.root) + "bios = gone\n", directory=self.root, tftp=False)
-        self.assertEqual(list(files(config, OWN)), [])
+        self.assertEqual(list(files(config, OWN, ROOT)), [])
 
     def test_other_urls(self) -> None:
         """A URL that only the machine's own loader understands cannot be asked for."""

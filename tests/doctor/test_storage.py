@@ -66,3 +66,18 @@ class StorageTests(SynchronousTestCase):
     def test_elsewhere(self) -> None:
         """Leases that are in no file."""
         self.assertEqual(self.found(self.stranger, "memory"), [])
+
+    def test_shut_out(self) -> None:
+        """What keeps a user from reading a file: its mode, or that of a directory above it; a group may let him in."""
+        stranger = User(os.geteuid() + 1, os.getegid() + 1)
+        file = Path(self.mktemp())
+        file.write_text("x")
+        for place in file.parents:
+            place.chmod(0o755)
+        for mode, closed in ((0o644, None), (0o640, None), (0o604, None), (0o600, file)):
+            file.chmod(mode)
+            self.assertEqual(stranger.shut_out(file), closed, oct(mode))
+        self.assertIsNone(User(0, 0).shut_out(file))
+        self.assertEqual(User(os.geteuid() or 1, 1).shut_out(file), None if os.geteuid() else file)
+        file.parent.chmod(0o700)
+        self.assertEqual(stranger.shut_out(file), file.parent)

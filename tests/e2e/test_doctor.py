@@ -6,6 +6,7 @@ import sys
 
 from tests.e2e.support.case import EndToEndTestCase
 from tests.e2e.support.servers import Pybootd, dnsmasq, ini, ready
+from tests.support.programs import ARM64, efi
 
 OTHER = "10.77.0.3"
 """The foreign DHCP server."""
@@ -24,7 +25,7 @@ class DoctorTests(EndToEndTestCase):
         super().setUp()
         self.directory = self.lab.directory("daemon")
         self.root = self.lab.directory("root")
-        (self.root / "grub.efi").write_text("content")
+        (self.root / "grub.efi").write_bytes(efi())
         self.configuration: dict[str, dict[str, object]] = {
             "bootpd": {"pool_start": "10.77.0.100"},
             "bootfile": {"x64-uefi": "grub.efi"},
@@ -115,8 +116,10 @@ class DoctorTests(EndToEndTestCase):
             "hint:    br0 has an MTU of 9000",
             "2 things are wrong",
         )
+        (self.root / "grub.efi").write_bytes(efi(ARM64))
+        self.finds("[bootfile] x64-uefi = grub.efi: an EFI program for arm64, not for x64", "2 things are wrong")
         server.run("nft", 'insert rule inet filter input iifname "br0" udp dport 69 accept')
-        (self.root / "grub.efi").write_text("content")
+        (self.root / "grub.efi").write_bytes(efi())
         self.assertEqual(self.doctor()[0], 0, "the remedies helped")
 
     def test_iptables(self) -> None:
