@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from io import StringIO
 from pathlib import Path
 from threading import Thread
@@ -100,9 +101,12 @@ class LogsTests(SynchronousTestCase):
         self.assertIn("/nonexistent/x.log", str(error))
 
     def test_none(self) -> None:
-        """C{type = none} writes nothing and fails at nothing."""
-        log = Logger("test", observer=LogPublisher(logs.Lines(LoggerConfig(type="none"))))
-        log.info("x")
+        """C{type = none} writes nothing to the stream of the others."""
+        stream = StringIO()
+        self.patch(sys, "stderr", stream)
+        for kind in ("none", "stderr"):
+            Logger("test", observer=logs.Lines(LoggerConfig(type=kind))).info(kind)
+        self.assertEqual([line[20:] for line in stream.getvalue().splitlines()], ["stderr"])
 
     def test_traceback(self) -> None:
         """A failure is written with its traceback."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,11 +72,11 @@ class PatternTests(SynchronousTestCase):
         self.assertEqual(bool(compile_pattern(pattern).fullmatch(name)), slow_match(pattern, name))
 
     def test_hostile_name(self) -> None:
-        """No name makes a match slow."""
+        """No name makes a match slow; what others do on this host is not counted."""
         pattern = compile_pattern("*a*a*a*a*a*a*a*a*b")
-        begun = perf_counter()
+        begun = thread_time()
         self.assertIsNone(pattern.fullmatch("a" * 20_000 + "c"))
-        self.assertLess(perf_counter() - begun, 1.0)
+        self.assertLess(thread_time() - begun, 1.0)
 
 
 class ValueTests(SynchronousTestCase):
