@@ -40,7 +40,7 @@ from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.orders import OrderBook, place_of
-from pybootd.shared import Shared
+from pybootd.shared import Shared, Turn
 from pybootd.steady import Steady
 from pybootd.throttle import Throttle
 
@@ -300,11 +300,11 @@ class DhcpService(Service):
 
     # another configuration, or another host
 
-    def prepare(self, shared: Shared, files: Resolver | None) -> tuple[Callable[[], None], Sequence[Difference]]:
+    def prepare(self, shared: Shared, tftp: Resolver | None) -> tuple[Turn, Sequence[Difference]]:
         """
         Get ready for another configuration, or for the interfaces that there are by now.
 
-        @param files: what TFTP serves then.
+        @param tftp: what TFTP serves then.
         @return: what turns to it, and which machines get another answer then.
         @raise EnvironmentProblem: this host cannot do it.
         """
@@ -316,8 +316,8 @@ class DhcpService(Service):
         def turn() -> None:
             self._shared, self._config = shared, shared.config
             self._interfaces, self._settings = found, settings
-            self._files = files
-            self._sizes = Sizes(files, shared.reactor.seconds) if files is not None else None
+            self._files = tftp
+            self._sizes = Sizes(tftp, shared.reactor.seconds) if tftp is not None else None
             if not same:
                 self._backends, self._access = backends, access
             self._turn_interfaces()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
@@ -18,6 +19,9 @@ from twisted.logger import Logger
 
 from pybootd.config import Config
 from pybootd.content.opening import ServedFiles
+from pybootd.content.resolver import Resolver
+from pybootd.content.templates import Templates
+from pybootd.content.urls import is_url
 from pybootd.dhcp.exchanges import Exchanges
 from pybootd.errors import EnvironmentProblem
 from pybootd.events import Bus
@@ -25,6 +29,9 @@ from pybootd.leases.table import LeaseTable
 from pybootd.machine import Machines
 from pybootd.registry import Context, chosen, provider, third_party
 from pybootd.threads import Threads
+
+Turn = Callable[[], None]
+"""Turns a part of the server to another configuration, at once; it cannot fail."""
 
 Key = tuple[str, str]
 """A provider's group and name."""
@@ -120,6 +127,34 @@ class Shared:
         @raise EnvironmentProblem: one cannot be made.
         """
         return [self.provider(group, name) for name in (*own, *chosen(group, self.config))]
+
+    def resolver(self, root: str) -> Resolver:
+        """
+        Who finds the files below a root, of TFTP or HTTP.
+
+        @raise EnvironmentProblem: it is no directory here.
+        """
+        config = self.config
+        if root and not is_url(root) and not Path(root).is_dir():
+            section = "httpd" if root == config.httpd.root else "tftpd"
+            raise EnvironmentProblem(
+                f"{config.origin(section, 'root')} = {root}: no such directory; make it, or write another"
+            )
+        return Resolver(
+            root,
+            config.directory,
+            self.files,
+            filters=self.providers("pybootd.filters", "filters"),
+            sources=self.providers("pybootd.sources", *(("http",) if self._remote(root) else ())),
+            templates=Templates(config.templates, config.directory) if config.templates else None,
+            ignore_case=config.tftpd.ignore_case,
+        )
+
+    def _remote(self, root: str) -> bool:
+        """Whether URLs may have to be fetched: a root may be one, and filters name others."""
+        config = self.config
+        filtered = bool(config.filters) or bool(chosen("pybootd.filters", config))
+        return is_url(root) or filtered or config.cache.directory is not None
 
     def admit(self, address: IPv4Address | None) -> str | None:
         """C{check_ip}: only machines that were given their address here; says why not, or None."""

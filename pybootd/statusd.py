@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
 
 from pybootd.net.tcp import bind_tcp
-from pybootd.shared import Shared
+from pybootd.shared import Shared, Turn
 from pybootd.status.board import Board
 from pybootd.workers.census import Crew
+
+if TYPE_CHECKING:
+    from pybootd.content.resolver import Resolver
+    from pybootd.dhcp.preview import Difference
 
 
 class StatusService(Service):
@@ -58,18 +62,14 @@ class StatusService(Service):
             host = self._port.getHost()
             self.log.info("the dashboard is at http://{host}:{port}/", host=host.host, port=host.port)
 
-    def prepare(self, shared: Shared) -> Callable[[], None]:
-        """
-        Get ready for another configuration; address, port and token hold for as long as the server runs.
-
-        @return: what turns to it.
-        """
+    def prepare(self, shared: Shared, tftp: Resolver | None) -> tuple[Turn, Sequence[Difference]]:
+        """For another configuration; address, port and token hold for as long as the server runs."""
 
         def turn() -> None:
             self._shared = shared
             self._board.configure(shared.config)
 
-        return turn
+        return turn, ()
 
     def stopService(self) -> Any:
         super().stopService()

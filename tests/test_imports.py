@@ -86,6 +86,30 @@ class ImportTests(SynchronousTestCase):
             if "service" in imported(path):
                 self.assertIn(path.name, ("tap.py", "cli.py", "foreground.py"), str(path))
 
+    def loaded(self, configuration: str, *modules: str) -> set[str]:
+        """Which of these modules a fresh Python has loaded that made the services of this configuration."""
+        make = (
+            "import sys; from twisted.internet.testing import MemoryReactorClock;"
+            " from pybootd.config.reader import read; from pybootd.service import compose;"
+            " compose(read(sys.argv[1], dhcp=False), MemoryReactorClock());"
+            " print(*set(sys.argv[2:]) & set(sys.modules))"
+        )
+        command = [sys.executable, "-c", make, configuration, *modules]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return set(done.stdout.split())
+
+    def test_unused(self) -> None:
+        """What a configuration does not use is not loaded: neither other services, nor a client of remote roots."""
+        others = ("pybootd.dhcpd", "pybootd.httpd", "pybootd.statusd", "pybootd.content.fetch", "twisted.web.client")
+        self.assertEqual(self.loaded("[tftpd]\nroot = .\n", *others), set())
+
+    def test_used(self) -> None:
+        """What it may use is loaded before it serves: a filter may name an URL."""
+        filters = "[filters]\n*.efi = http://192.0.2.1/\n"
+        found = self.loaded(f"[tftpd]\nroot = .\n{filters}", "pybootd.content.fetch")
+        self.assertEqual(found, {"pybootd.content.fetch"})
+
     def test_netifaces(self) -> None:
         """One module imports netifaces."""
         users = [path.name for path in PACKAGE.rglob("*.py") if "import netifaces" in path.read_text()]

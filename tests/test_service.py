@@ -21,14 +21,16 @@ from pybootd.dhcp.preview import Difference
 from pybootd.dhcpd import LOOK, DhcpService
 from pybootd.errors import EnvironmentProblem
 from pybootd.events import Event, Seen
+from pybootd.httpd import HttpService
 from pybootd.interfaces import INotifier
 from pybootd.leases.lease import Lease, State
 from pybootd.machine import Firmware
 from pybootd.net.interfaces import Interface
 from pybootd.registry import Context
-from pybootd.service import BootServer, HttpService, Telling, TftpService, compose
+from pybootd.service import BootServer, Telling, compose
 from pybootd.statusd import StatusService
 from pybootd.steady import Steady
+from pybootd.tftpd import TftpService
 from tests.support.dhcp import BIOS, DISCOVER, MAC, datagram
 from tests.support.server import Wire
 
