@@ -16,8 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybootd.content.content import Content
-from pybootd.content.local import InThread, Key, LocalFiles, Shared, open_below, raw
+from pybootd.content.local import InThread, Key, LocalFiles, Shared
 from pybootd.content.lookup import Lookup, is_distant
+from pybootd.content.walk import open_below, raw
 from pybootd.errors import SourceFailed
 
 DIRECTORIES = 1024
