@@ -28,6 +28,7 @@ class Firmware(Enum):
     HTTP_BOOT = "HTTP boot"
     IPXE = "iPXE"
     RASPBERRY_PI = "Raspberry Pi"
+    U_BOOT = "U-Boot"
     SYSTEM = "operating system"
 
 

@@ -51,7 +51,7 @@ class ExplainOptions(OfflineOptions):
         ],
         ["uuid", None, None, "Its UUID."],
         ["user-class", None, None, "Option 77, e.g. iPXE."],
-        ["vendor-class", None, None, "Option 60; PXEClient or HTTPClient is assumed where --arch is given."],
+        ["vendor-class", None, None, "Option 60; where --arch is given PXEClient, HTTPClient or U-Boot is assumed."],
         ["giaddr", None, None, "The relay that it asks through."],
     ]
 
@@ -93,8 +93,7 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
     vendor = options["vendor-class"]
     said = {MESSAGE_TYPE: bytes((MessageType.DISCOVER,))}
     if architecture is not None:
-        known = BY_NUMBER.get(architecture)
-        vendor = vendor or ("HTTPClient" if known is not None and known.http else "PXEClient")
+        vendor = vendor or _vendor_class(architecture)
         said[93] = architecture.to_bytes(2, "big")
     if vendor:
         said[60] = vendor.encode()
@@ -107,6 +106,14 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
         chaddr=chaddr, sname=b"", file=b"", options=said, size=MINIMUM,
     )  # fmt: skip
     return understand(packet, interface=settings.networks[0].interface)
+
+
+def _vendor_class(architecture: int) -> str:
+    """What firmware of that kind says of itself."""
+    known = BY_NUMBER.get(architecture)
+    if known is not None and known.http:
+        return "HTTPClient"
+    return "U-Boot" if known is not None and known.name.endswith("-uboot") else "PXEClient"
 
 
 def _value(options: ExplainOptions, name: str, parse: Callable[[str], Any]) -> Any:

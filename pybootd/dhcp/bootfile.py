@@ -169,7 +169,7 @@ def _usable(situation: Situation, choice: Choice) -> Choice:
         if not situation.network.http:
             return _refusal(choice, f"{file} is a bare name and HTTP is off; write a URL, or start HTTP with -H")
         return Choice(situation.network.http + quote(file.lstrip("/"), SAFE), origin=choice.origin)
-    if is_url and request.firmware is Firmware.PXE:
+    if is_url and request.firmware in (Firmware.PXE, Firmware.U_BOOT):
         return _refusal(choice, f"its firmware loads by TFTP and cannot use {file}")
     if request.ipxe_features and IPXE_HTTP not in request.ipxe_features and file.startswith(("http:", "https:")):
         return _refusal(choice, f"this iPXE knows no HTTP and cannot load {file}")

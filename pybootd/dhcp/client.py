@@ -25,6 +25,9 @@ ARCHITECTURES = 8
 
 _PI_3_ROM = b"\x44" * 16
 _HOSTNAME = re.compile(rb"[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
+U_BOOT = b"U-Boot"
+"""Begins its vendor class, C{U-Boot.armv8}: it says C{PXEClient} nowhere (u-boot net/bootp.c, BOOTP_VCI_STRING)."""
+
 _IPXE = (b"iPXE", b"gPXE")
 
 _SIMPLE: dict[int, Kind] = {
@@ -142,6 +145,8 @@ def _firmware(vendor_class: bytes, ipxe: bool) -> Firmware:
         return Firmware.PXE
     if vendor_class.startswith(pxe.HTTP_CLIENT):
         return Firmware.HTTP_BOOT
+    if vendor_class.startswith(U_BOOT):
+        return Firmware.U_BOOT
     return Firmware.UNKNOWN
 
 

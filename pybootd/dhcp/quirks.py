@@ -47,6 +47,7 @@ class Speaker(Enum):
     UEFI = "UEFI PXE"
     IPXE = "iPXE"
     HTTP = "HTTP boot"
+    U_BOOT = "U-Boot"
 
 
 Offers = tuple[Form, ...]
@@ -62,6 +63,8 @@ FORMS: Mapping[tuple[bool, Speaker], tuple[Offers, ...]] = {
     (False, Speaker.IPXE): ((IPXE,),),
     # an offer that does not say HTTPClient is dropped (UEFI 2.10 24.7.3)
     (False, Speaker.HTTP): ((HTTP,),),
+    # knows neither 43 nor port 4011
+    (False, Speaker.U_BOOT): ((PLAIN,),),
     # as a proxy beside the server that gives the addresses
     (True, Speaker.BIOS): ((DIRECT,), (BARE,)),
     # today's EDK2 loads from the first at once; EDK2 before 2017-04 drops that one (edk2 #6944) and asks port 4011
@@ -69,6 +72,8 @@ FORMS: Mapping[tuple[bool, Speaker], tuple[Offers, ...]] = {
     # one only: of equals it takes the last
     (True, Speaker.IPXE): ((DIRECT,),),
     (True, Speaker.HTTP): ((HTTP,),),
+    # drops an offer without an address, but for one built with SERVERIP_FROM_PROXYDHCP: that takes server and file
+    (True, Speaker.U_BOOT): ((PLAIN,),),
 }
 
 
@@ -125,9 +130,12 @@ PIS = (
     ),
 )
 
+# asks for boot.scr.uimg or, once it has its address, below pxelinux.cfg/
+U_BOOT = Quirk("U-Boot", "u-boot include/config_distro_bootcmd.h, boot/pxe_utils.c", b"", fixed_name=True)
+
 USUAL = Quirk("", "", b"")
 
-QUIRKS: Mapping[Firmware, tuple[Quirk, ...]] = {Firmware.RASPBERRY_PI: PIS}
+QUIRKS: Mapping[Firmware, tuple[Quirk, ...]] = {Firmware.RASPBERRY_PI: PIS, Firmware.U_BOOT: (U_BOOT,)}
 """By what speaks; the first row that fits counts."""
 
 
@@ -145,6 +153,8 @@ def speaker_of(request: Request) -> Speaker:
         return Speaker.IPXE
     if request.firmware is Firmware.HTTP_BOOT:
         return Speaker.HTTP
+    if request.firmware is Firmware.U_BOOT:
+        return Speaker.U_BOOT
     return Speaker.BIOS if request.architecture in (None, BIOS) else Speaker.UEFI
 
 

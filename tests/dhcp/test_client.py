@@ -115,6 +115,9 @@ class FirmwareTests(SynchronousTestCase):
             ({**BIOS, 97: b"\0" + b"\xff" * 16}, Firmware.PXE, 0),
             ({**BIOS, 97: bytes(17)}, Firmware.PXE, 0),
             ({97: b"\1RPi5" + b"\1" * 12}, Firmware.UNKNOWN, None),
+            ({60: b"U-Boot.armv8", 93: b"\0\x16"}, Firmware.U_BOOT, 22),
+            ({60: b"U-Boot.armv7"}, Firmware.U_BOOT, None),
+            ({60: b"PXEClient:Arch:00011:UNDI:003000", 93: b"\0\x0b"}, Firmware.PXE, 11),
             (SYSTEM, Firmware.UNKNOWN, None),
             ({60: b"AAPLBSDPC/i386/x"}, Firmware.UNKNOWN, None),
         ]

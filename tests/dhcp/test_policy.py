@@ -31,6 +31,7 @@ from tests.support.dhcp import (
     RELEASE,
     REQUEST,
     SYSTEM,
+    U_BOOT,
     UEFI,
     UEFI_HTTP,
     USUAL,
@@ -145,6 +146,16 @@ class BootTests(PolicyTestCase):
         self.assertIn(b"Raspberry Pi Boot   ", options[43])
         self.assertEqual(options[67], b"pxelinux.0")
         self.assertIsNotNone(decision.claim)
+
+    def test_u_boot(self) -> None:
+        """U-Boot boots, though it does not say C{PXEClient}; it knows names itself, and needs no entry."""
+        _, address, options = self.reply(self.decide(request(DISCOVER, U_BOOT)))
+        self.assertEqual((address, 67 in options), (ADDRESS, False))
+        text = USUAL.replace("x64-uefi =", "arm64-uboot = boot.scr.uimg\nx64-uefi =")
+        _, _, options = self.reply(self.decide(request(DISCOVER, U_BOOT), text=text))
+        self.assertEqual((options[67], 43 in options, 60 in options), (b"boot.scr.uimg\0", False, False))
+        url = USUAL.replace("x64-uefi =", "arm64-uboot = http://h/boot.scr\nx64-uefi =")
+        self.assertSilent(self.decide(request(DISCOVER, U_BOOT), text=url), "loads by TFTP")
 
     def test_host_boot_file(self) -> None:
         """C{[host] bootfile} goes before C{[bootfile]}."""
@@ -508,6 +519,7 @@ class ProxyTests(PolicyTestCase):
         self.assertEqual(self.forms(IPXE), [{43, 60, 67}])
         self.assertEqual(self.forms(UEFI), [{43, 60, 67}, {60}])
         self.assertEqual(self.forms(UEFI_HTTP), [{60, 67}])
+        self.assertEqual(self.forms({60: b"U-Boot.armv7"}), [{67}])
 
     def test_not_for_others(self) -> None:
         """A client that does not boot is not answered, nor a REQUEST on port 67."""

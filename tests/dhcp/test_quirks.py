@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.dhcp.pxe import HTTP_CLIENT, PXE_CLIENT, suboptions
 from pybootd.dhcp.quirks import BARE, DIRECT, FORMS, PIS, USUAL, Speaker, forms, quirk_of, speaker_of
-from tests.support.dhcp import BIOS, DISCOVER, IPXE, SYSTEM, UEFI, UEFI_HTTP, request
+from tests.support.dhcp import BIOS, DISCOVER, IPXE, SYSTEM, U_BOOT, UEFI, UEFI_HTTP, request
 
 PI_3 = {**BIOS, 97: b"\0" + b"\x44" * 16}
 PI_4 = {**BIOS, 97: b"\0RPi4\x34\x12\x34\x56\x78\x9a\xbc\xde\xf0\x11\x22\x33"}
@@ -22,6 +22,7 @@ class FormTests(SynchronousTestCase):
             Speaker.UEFI: [UEFI, {**UEFI, 93: b"\0\x0b"}],
             Speaker.IPXE: [IPXE, {**IPXE, 93: b"\0\7"}],
             Speaker.HTTP: [UEFI_HTTP],
+            Speaker.U_BOOT: [U_BOOT, {60: b"U-Boot.armv7"}],
         }
         for speaker, clients in rows.items():
             for options in clients:

@@ -28,6 +28,9 @@ BIOS = {
 UEFI = {60: b"PXEClient:Arch:00007:UNDI:003016", 93: b"\0\7", 97: b"\0" + UUID, 55: bytes((1, 2, 3, 6, 12, 13, 43, 67))}
 UEFI_HTTP = {60: b"HTTPClient:Arch:00016:UNDI:003001", 93: b"\0\x10", 97: b"\0" + UUID, 55: bytes((1, 3, 6, 66, 67))}
 IPXE = {**BIOS, 77: b"iPXE", 175: b"\x13\x01\x01"}
+U_BOOT = {60: b"U-Boot.armv8", 93: b"\0\x16", 94: b"\1\0\0", 55: bytes((1, 3, 6, 12, 15, 17))}
+"""Seen of the U-Boot 2023.01 for QEMU's arm64 machine."""
+
 SYSTEM = {55: bytes((1, 3, 6, 15, 51))}
 
 
