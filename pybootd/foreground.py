@@ -10,7 +10,7 @@ from typing import Any
 from twisted.logger import ILogObserver, globalLogBeginner
 
 from pybootd.errors import PybootdError
-from pybootd.garbage import search_rarely
+from pybootd.garbage import searched_rarely
 from pybootd.reload import on_signal
 from pybootd.service import BootServer
 
@@ -42,8 +42,8 @@ def run(server: BootServer, observer: ILogObserver, reactor: Any, reload: Callab
     def start() -> None:
         try:
             server.privilegedStartService()
-            server.startService()
-            search_rarely()
+            with searched_rarely():
+                server.startService()
         except PybootdError as error:
             failed.append(error)
             reactor.stop()

@@ -11,6 +11,8 @@ rarely that thousands of them wait.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 YOUNG, MIDDLE, OLD = 2_000, 20, 100
 """Objects more than before, until it looks through the young ones; and of those searches how many until the next.
@@ -19,8 +21,15 @@ With 10 000 young ones an exchange takes no less time, and a MiB more waits to b
 """
 
 
-def search_rarely() -> None:
-    """What there is now stays for good, and is not looked through again: to be called when everything has started."""
+@contextmanager
+def searched_rarely() -> Iterator[None]:
+    """
+    Around the start of the services: what is there by its end stays for good, and is not looked through again.
+
+    What loading left is searched for before: afterwards, with 60 000 leases, that takes 35 ms in place of 12.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
+    yield
+    gc.freeze()

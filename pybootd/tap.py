@@ -21,7 +21,7 @@ from pybootd.config.loading import load
 from pybootd.errors import PybootdError
 from pybootd.flags import ServiceOptions
 from pybootd.foreground import reopen_on_signal
-from pybootd.garbage import search_rarely
+from pybootd.garbage import searched_rarely
 from pybootd.reload import Reload, on_signal
 from pybootd.service import BootServer, compose
 from pybootd.steady import steady
@@ -80,8 +80,8 @@ class Daemon(MultiService):
 
     def startService(self) -> None:
         try:
-            super().startService()
-            search_rarely()
+            with searched_rarely():
+                super().startService()
         except PybootdError as error:
             if self._options.parent["nodaemon"]:
                 raise SystemExit(str(error)) from None
