@@ -22,32 +22,43 @@ from pybootd.tftp.packet import DATA
 LOCKSTEP_RUN = 16
 """Blocks read at once for a client without windows."""
 
-RUN_BYTES = 65507
-"""Of a run at most: what one call sends, the payload of a UDP datagram before it is cut."""
+CALL_BYTES = 65507
+"""What one call sends at most: the payload of a UDP datagram before it is cut."""
 
-RUN_BLOCKS = 64
-"""In a run at most: so many datagrams older kernels cut from one call."""
+CALL_BLOCKS = 64
+"""What one call sends at most: so many datagrams older kernels cut."""
+
+WINDOW_BYTES = 96 << 10
+"""Of a window that takes more than one call, and is one run all the same: one of 64 full packets is."""
 
 SPARES = 8
 """Runs of one shape that are kept for the next use."""
 
-Step = tuple[memoryview | None, memoryview | None, bytes | None]
+Step = tuple[memoryview | None, tuple[memoryview, ...], bytes | None]
 """
-A packet that leaves by itself, packets that the kernel cuts from one piece (either may be none), and the ACK that
-brings the next step; None where that one does not lie ready.
+A packet that leaves by itself, if there is one; pieces that the kernel cuts into packets, if there are any; and the
+ACK that brings the next step, None where that one does not lie ready.
 """
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
+def call_length(blksize: int) -> int:
+    """How many blocks leave by one call at most."""
+    return max(1, min(CALL_BLOCKS, CALL_BYTES // (blksize + 4)))
+
+
 def run_length(blksize: int, windowsize: int) -> int:
-    """How many blocks to read at once: whole windows, or a window in as few equal parts as possible."""
-    most = max(1, min(RUN_BLOCKS, RUN_BYTES // (blksize + 4)))
+    """How many blocks to read at once: whole windows, or of a large one as few equal parts as possible."""
+    most = call_length(blksize)
     if windowsize == 1:
         return min(LOCKSTEP_RUN, most)
+    if windowsize <= most:
+        return most // windowsize * windowsize
+    if windowsize * (blksize + 4) <= WINDOW_BYTES:
+        return windowsize
     parts = -(-windowsize // most)
-    part = -(-windowsize // parts)
-    return part if parts > 1 else most // part * part
+    return -(-windowsize // parts)
 
 
 class Run:
@@ -61,6 +72,7 @@ class Run:
 
     __slots__ = (
         "_blksize",
+        "_call",
         "_cut",
         "_memory",
         "_slices",
@@ -78,6 +90,7 @@ class Run:
         stride = blksize + 4
         self.shape = blksize, length
         self._blksize = blksize
+        self._call = call_length(blksize)
         self._memory = bytearray(stride * length)
         self._memory[1::stride] = bytes([DATA]) * length
         self._view = memoryview(self._memory)
@@ -127,6 +140,11 @@ class Run:
             self._slices[at // size][: len(piece)] = piece
         self._filled(len(data), ends)
 
+    def shares(self, count: int) -> list[int]:
+        """In how many packets so many leave, by as few calls as possible."""
+        whole, rest = divmod(count, self._call)
+        return [self._call] * whole + [rest] * bool(rest)
+
     def part(self, at: int, count: int) -> memoryview:
         """So many packets from the one with index C{at}, in one piece."""
         begin = at * (self._blksize + 4)
@@ -152,8 +170,11 @@ class Run:
         for at in range(begin, self.count - size + 1, size):
             last = at + size - 1
             ack = b"\0\4" + bytes(self.packets[last][2:4]) if last + size < self.count else None
-            rest = self.part(at + alone, size - alone) if size > alone else None
-            steps.append((self.packets[at] if alone else None, rest, ack))
+            here, parts = at + alone, []
+            for count in self.shares(size - alone):
+                parts.append(self.part(here, count))
+                here += count
+            steps.append((self.packets[at] if alone else None, tuple(parts), ack))
         return steps
 
     def _filled(self, length: int, ends: bool) -> None:

@@ -118,6 +118,16 @@ class Sender:
         @return: how many have left; fewer where the socket takes no more for now.
         @raise OSError: this will not get better.
         """
+        sent = 0
+        for share in run.shares(count):
+            left = self._send_share(run, at + sent, share)
+            sent += left
+            if left < share:
+                break
+        return sent
+
+    def _send_share(self, run: Run, at: int, count: int) -> int:
+        """As L{send_run}, of no more than what one call sends."""
         control = self.cut(len(run.packets[at])) if count > 1 else None
         if control is not None:
             try:

@@ -146,13 +146,15 @@ class Session:
             try:
                 if first is not None:
                     sock.sendto(first, source)
-                if rest is not None:
-                    sock.sendmsg((rest,), self._cut, 0, source)
+                for part in rest:
+                    sock.sendmsg((part,), self._cut, 0, source)
             except OSError:
                 # the long way has an answer to each; a block that is there twice is ignored
                 self.receive(datagram, now)
             else:
                 self.transfer.step(now)
+                if self._expected is None:
+                    self._read_ahead()
                 return True
         else:
             self.receive(datagram, now)
@@ -257,6 +259,25 @@ class Session:
             self._cut = cut
             self._ahead = run.ahead(at, size, size <= SPLIT and self._hub.calm)
             self._expected = next(self._ahead)[2]
+            if self._expected is None:
+                self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """The last window of a run is out: while the client receives it, have the next run lie ready."""
+        transfer, blocks = self.transfer, self._blocks
+        acked, size = transfer.acked, transfer.windowsize
+        first = acked + size + 1
+        if blocks.last is not None and first + size - 1 > blocks.last:
+            return
+        self.content.body.discard(acked * self._agreement.blksize)
+        try:
+            run = blocks.run(first)
+        except ContentError:
+            return  # it will be told when the window is due
+        transfer.last = blocks.last
+        if run is not None and first - run.first + size <= run.count:
+            self._ahead = run.ahead(first - run.first, size, size <= SPLIT and self._hub.calm)
+            self._expected = packet.ack(first - 1)
 
     def _wait(self) -> None:
         """Go on when the file's source has more."""

@@ -39,14 +39,15 @@ def walk(blocks: Blocks, blksize: int) -> list[bytes]:
 
 class ShapeTests(SynchronousTestCase):
     def test_lengths(self) -> None:
-        """A run holds whole windows, or a window in equal parts, and never more than one call sends."""
+        """A run holds whole windows that one call sends, or one that takes two, or equal parts of a larger one."""
         for blksize, windowsize, length in (
             (512, 1, 16),
             (1468, 1, 16),
             (65464, 1, 1),
             (1468, 4, 44),
             (1468, 16, 32),
-            (1468, 64, 32),
+            (1468, 64, 64),
+            (4096, 64, 13),
             (512, 64, 64),
             (512, 7, 63),
             (65464, 2, 1),
@@ -56,10 +57,13 @@ class ShapeTests(SynchronousTestCase):
 
     @given(st.integers(8, 65464), st.integers(1, 64))
     def test_any_length(self, blksize: int, windowsize: int) -> None:
-        """Whatever is agreed upon, a run can be sent in one call."""
+        """Whatever is agreed upon, a run is not large, and leaves by calls that the kernel takes."""
         length = run_length(blksize, windowsize)
         self.assertTrue(1 <= length <= 64)
-        self.assertTrue(length == 1 or length * (blksize + 4) <= 65507)
+        self.assertTrue(length == 1 or length * (blksize + 4) <= 96 * 1024)
+        shares = Run(blksize, length).shares(length)
+        self.assertEqual(sum(shares), length)
+        self.assertTrue(length == 1 or max(shares) * (blksize + 4) <= 65507)
 
 
 class BlocksTests(SynchronousTestCase):
@@ -110,7 +114,7 @@ class BlocksTests(SynchronousTestCase):
         return [
             ([bytes(part[begin + 2 : begin + 4]) for begin in range(0, len(part), stride)], ack)
             for part, ack in (
-                (bytes(first or b"") + bytes(rest or b""), ack) for first, rest, ack in run.ahead(at, size, split)
+                (bytes(first or b"") + b"".join(rest), ack) for first, rest, ack in run.ahead(at, size, split)
             )
         ]
 
@@ -135,8 +139,8 @@ class BlocksTests(SynchronousTestCase):
         self.assertEqual(self.ahead(run, 1, 3), steps)
         self.assertEqual(self.ahead(run, 4, 3), steps[1:])
         self.assertEqual([len(headers) for headers, _ in self.ahead(run, 0, 4)], [4, 4])
-        self.assertEqual(len(list(run.ahead(0, 4))[1][1] or b""), 4 * 20)
-        self.assertEqual(len(list(run.ahead(1, 3))[2][1] or b""), 2 * 20 + 7)
+        self.assertEqual(len(list(run.ahead(0, 4))[1][1][0]), 4 * 20)
+        self.assertEqual(len(list(run.ahead(1, 3))[2][1][0]), 2 * 20 + 7)
 
     def test_split_windows_ahead(self) -> None:
         """The same windows, of which each first packet leaves by itself."""
@@ -146,7 +150,15 @@ class BlocksTests(SynchronousTestCase):
             self.assertEqual(self.ahead(run, at, size, split=True), self.ahead(run, at, size), (at, size))
             for first, rest, _ in run.ahead(at, size, split=True):
                 self.assertEqual(-(-len(first or b"") // 20), 1)
-                self.assertEqual(-(-len(rest or b"") // 20), size - 1)
+                self.assertEqual(-(-sum(map(len, rest)) // 20), size - 1)
+
+    def test_large_windows_ahead(self) -> None:
+        """A window that one call does not send lies ready in several pieces."""
+        run = self.file(bytes(1468 * 130), 1468, 64).run(65)
+        assert run is not None
+        ((first, rest, ack),) = run.ahead(0, 64)
+        self.assertEqual((first, [len(part) for part in rest], ack), (None, [44 * 1472, 20 * 1472], None))
+        self.assertEqual(b"".join(rest), b"".join(run.packets))
 
     def test_ahead_of_another_place(self) -> None:
         """A run that is used again has the ACKs of its new place."""

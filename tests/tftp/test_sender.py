@@ -43,6 +43,17 @@ class SenderTests(SynchronousTestCase):
         self.assertEqual(self.sender().send_run(self.run_, 3, 5), 5)
         self.assertEqual(self.socket.take(), self.packets[3:8])
 
+    def test_two_calls(self) -> None:
+        """What one call cannot send leaves by several, as far as the socket takes it."""
+        run = Blocks(BytesBody(bytes(1468 * 64)), None, 1468, 64, Runs()).run(1)
+        assert run is not None
+        self.assertEqual(self.sender().send_run(run, 0, 64), 64)
+        self.assertEqual([count for count, _ in self.socket.calls], [44, 20])
+        self.socket.calls.clear()
+        self.socket.room = 50
+        self.assertEqual(self.sender().send_run(run, 0, 64), 44)
+        self.assertEqual([count for count, _ in self.socket.calls], [44])
+
     def test_one(self) -> None:
         """One block alone needs no cutting, and some kernels refuse to cut it."""
         self.sender().send_run(self.run_, 2, 1)

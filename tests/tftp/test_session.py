@@ -6,6 +6,7 @@ import errno
 import os
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -155,6 +156,54 @@ class SessionTests(SynchronousTestCase):
         self.session.expire(self.now)
         self.assertEqual(self.blocks(self.socket.take()), [19, 20, 21, 22])
         self.assertEqual(self.blocks(self.hear(packet.ack(22))), [23, 24, 25, 26])
+
+    def test_large_windows(self) -> None:
+        """A window of more bytes than one call sends leaves by two, on both ways."""
+        self.start(self.file(os.urandom(1468 * 200)), windowsize=64, blksize=1468)
+        self.socket.take()
+        for acked in (0, 64, 128):
+            self.socket.calls.clear()
+            wanted = list(range(acked + 1, min(acked + 64, 201) + 1))
+            self.assertEqual(self.blocks(self.hear(packet.ack(acked))), wanted)
+            self.assertEqual([count for count, _ in self.socket.calls], [44, len(wanted) - 44])
+
+    def test_read_ahead(self) -> None:
+        """When the last window of a run is out, the next run is read, before its ACK."""
+        for windowsize, run in ((1, 16), (4, 64)):
+            content = self.file(os.urandom(512 * 300))
+            self.start(content, windowsize=windowsize)
+            self.hear(packet.ack(0))
+            for block in range(windowsize, run - windowsize, windowsize):
+                self.hear(packet.ack(block))
+            with patch("os.preadv", wraps=os.preadv) as preadv:
+                self.hear(packet.ack(run - windowsize))
+                self.assertEqual([call.args[2] for call in preadv.call_args_list], [run * 512])
+                wanted = list(range(run + 1, run + windowsize + 1))
+                self.assertEqual(self.blocks(self.hear(packet.ack(run))), wanted)
+                self.assertEqual(preadv.call_count, 1)
+
+    def test_lost_after_read_ahead(self) -> None:
+        """Blocks of the run before the one that lies ready can be sent again."""
+        content = os.urandom(512 * 300)
+        self.start(self.file(content), windowsize=4)
+        for block in range(0, 64, 4):
+            self.hear(packet.ack(block))
+        wanted = [packet.data(block, content[512 * block - 512 : 512 * block]) for block in range(63, 67)]
+        self.assertEqual(self.hear(packet.ack(62)), wanted)
+        self.assertEqual(self.blocks(self.hear(packet.ack(66))), [67, 68, 69, 70])
+
+    def test_stream_ahead(self) -> None:
+        """A stream is told what will not be asked for again; what is not here when it is read ahead is waited for."""
+        body = SlowBody(bytes(512 * 300), here=512 * 66)
+        self.start(Content("remote", 512 * 300, body), windowsize=4)
+        self.socket.take()
+        for block in range(0, 64, 4):
+            self.assertEqual(len(self.hear(packet.ack(block))), 4)
+        self.assertEqual(body.discarded, 512 * 60)
+        self.assertEqual(self.blocks(self.hear(packet.ack(64))), [65, 66])
+        body.arrive(512 * 300)
+        self.assertEqual(self.blocks(self.socket.take()), [67, 68])
+        self.assertEqual(self.blocks(self.hear(packet.ack(68))), [69, 70, 71, 72])
 
     def test_first_by_itself(self) -> None:
         """With few transfers, the first block of a window that is not large leaves before the others."""
