@@ -34,6 +34,7 @@ from pybootd.events import (
     TransferProgress,
 )
 from pybootd.http import sendfile
+from pybootd.http.outbox import Part
 from pybootd.http.selection import Conditions, Selection, select
 from pybootd.http.sendfile import GONE, Pump
 from pybootd.http.stream import Stream
@@ -275,28 +276,37 @@ class FileRequest(Request):
                 self._done(None)
                 return
         file = body.fileno()
-        site = self.channel.site
         if file is not None and end is not None and sendfile.AVAILABLE and not self.channel.secure:
             self.channel.send(head, more=True)
-            clear, self.channel.clear = self.channel.clear, True  # as it is when the pump has ended
-            transport = self.channel.transport
-            sent = sendfile.at_once(transport.getHandle(), file, begin, end, site.in_thread) if clear else 0
-            if sent:
-                begin += sent
-                self._progress(sent)
-                if begin == end:
-                    self._done(None)
-                    return
-            self._pump = pump = Pump(
-                site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread, site.lender
-            )
-            self.channel.setTimeout(STALL)
-            pump.start(self.channel, clear=clear)
+            if self.channel.clear and end - begin <= sendfile.CHUNK:
+                self.channel.site.outbox.put(self, Part(self.channel.transport.getHandle(), file, begin, end))
+            else:
+                self._begin_pump(file, begin, end)
         else:
             self.channel.write(head)
             stream = Stream(body, begin, end, self._write, self._done)
             self.registerProducer(stream, True)
             stream.resumeProducing()
+
+    def left(self, part: Part, sent: int) -> None:
+        """So much of a small part has left at once."""
+        if self._content is None:
+            return
+        if sent:
+            self._progress(sent)
+        if part.begin + sent == part.end:
+            self._done(None)
+        else:
+            self._begin_pump(part.file, part.begin + sent, part.end)
+
+    def _begin_pump(self, file: int, begin: int, end: int) -> None:
+        clear, self.channel.clear = self.channel.clear, True  # as it is when the pump has ended
+        site, transport = self.channel.site, self.channel.transport
+        self._pump = pump = Pump(
+            site.reactor, transport, file, begin, end, self._pumped, self._done, site.in_thread, site.lender
+        )
+        self.channel.setTimeout(STALL)
+        pump.start(self.channel, clear=clear)
 
     def stalled(self) -> None:
         """The channel tells that the client has taken nothing for L{STALL} seconds."""
@@ -316,6 +326,7 @@ class FileRequest(Request):
         content, self._content = self._content, None
         if content is None:
             return
+        self.channel.site.outbox.withdraw(self)
         content.body.close()
         self._tell_end(problem)
         if self._gone:

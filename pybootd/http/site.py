@@ -27,6 +27,7 @@ from pybootd.events import Bus
 from pybootd.http.connection import Served
 from pybootd.http.files import STALL, FileRequest
 from pybootd.http.header import plain
+from pybootd.http.outbox import Outbox
 from pybootd.http.sendfile import Lender
 from pybootd.machine import Machine, Machines
 
@@ -255,6 +256,7 @@ class Site(ServerFactory):
 
     @ivar admit: asked before each request.
     @ivar in_thread: where bytes that are not in memory are waited for.
+    @ivar outbox: sends what is left to the end of a turn.
     @ivar lender: knows other processes that may send large files; None: there are none.
     """
 
@@ -282,6 +284,7 @@ class Site(ServerFactory):
         self.in_thread = in_thread
         self.limits = limits or LimitsConfig()
         self.lender: Lender | None = None
+        self.outbox = Outbox(reactor, in_thread)
         self._channels: set[Channel] = set()
         self._clients: Counter[str] = Counter()
         self._waiting: dict[Channel, None] = {}

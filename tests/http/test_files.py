@@ -325,6 +325,7 @@ class EventTests(HttpCase):
         for whole in (True, False):
             client = self.server.connect()
             client.send(b"GET /large HTTP/1.1\r\n\r\n")
+            self.server.reactor.turn()
             client.transport.flush()
             client.close()
             self.assertEqual(len(self.events(TransferEnded, TransferFailed)), 1 - whole)

@@ -41,7 +41,8 @@ class Reactor(Clock):
             self.writers.remove(writer)
 
     def turn(self) -> None:
-        """Everybody who wants to writes once."""
+        """What is due is done, and everybody who wants to writes once."""
+        self.advance(0)
         for writer in tuple(self.writers):
             writer.doWrite()
 
@@ -200,7 +201,8 @@ class Server:
         return self.clients[-1]
 
     def close(self) -> None:
-        """All clients go away; no timer may be left then."""
+        """All clients go away; no timer may be left then, but for what is due."""
         for client in self.clients:
             with contextlib.suppress(OSError):
                 client.close()
+        self.reactor.turn()
