@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from pybootd.commands import watch
 from pybootd.commands.watch import Gone, Lines, Message, Screen, Site, events, messages, site_of, with_patience
 from pybootd.config.reader import read
 from pybootd.errors import EnvironmentProblem
+from tests.support.loopback import Quiet, loopback
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = /srv\n"
 ROW = '{"id":"52:54:00:00:00:01","state":"booting","stage":"asked","last_seen":5,"stages":{"asked":5}}'
@@ -48,7 +47,7 @@ class StreamTests(SynchronousTestCase):
         self.assertRaises(Gone, self.read, "data: x\n" * 200)
 
 
-class Web(BaseHTTPRequestHandler):
+class Web(Quiet):
     """A status site that says one thing, to who has the token."""
 
     def do_GET(self) -> None:
@@ -60,9 +59,6 @@ class Web(BaseHTTPRequestHandler):
         if server.status == 200:
             self.wfile.write(STREAM.encode())
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing is logged."""
-
 
 class SiteTests(SynchronousTestCase):
     """A site on the loopback interface."""
@@ -70,17 +66,11 @@ class SiteTests(SynchronousTestCase):
     @contextmanager
     def site(self, status: int = 200) -> Iterator[str]:
         """Its URL, while it is there."""
-        server: Any = HTTPServer(("127.0.0.1", 0), Web)
+        server: Any
         self.asked: list[tuple[str, str | None]] = []
-        server.asked, server.status = self.asked, status
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with loopback(Web) as (server, host):
+            server.asked, server.status = self.asked, status
+            yield f"http://{host}"
 
     def test_read(self) -> None:
         """What it says, and that it is there; the token goes along where there is one."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,6 +11,7 @@ from pybootd.config.reader import read
 from pybootd.doctor.files import files
 from pybootd.doctor.finding import Grade
 from pybootd.doctor.storage import User
+from tests.support.loopback import Quiet, loopback
 from tests.support.programs import ARM64, efi
 
 BASE = "[bootpd]\npool_start = 10.0.0.100\n[tftpd]\nroot = {}\n[bootfile]\n"
@@ -22,7 +19,7 @@ OWN = ("http://10.0.0.1/",)
 ROOT = User(0, 0)
 
 
-class Web(BaseHTTPRequestHandler):
+class Web(Quiet):
     """Knows C{/x/there} and, for who has the password, C{/x/secret}."""
 
     def do_HEAD(self) -> None:
@@ -31,23 +28,6 @@ class Web(BaseHTTPRequestHandler):
         known = {"/x/there": 200, "/x/odd": 405, "/x/secret": 200 if allowed else 401}
         self.send_response(known.get(self.path, 404))
         self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing is logged."""
-
-
-@contextmanager
-def web() -> Iterator[str]:
-    """A web server on the loopback interface: its host and port."""
-    server = HTTPServer(("127.0.0.1", 0), Web)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class FilesTests(SynchronousTestCase):
@@ -125,14 +105,14 @@ class FilesTests(SynchronousTestCase):
 
     def test_url_by_tftp(self) -> None:
         """Firmware that loads by TFTP can do nothing with a URL; iPXE can."""
-        with web() as host:
+        with loopback(Web) as (_, host):
             said = self.said(f"bios = http://{host}/x/there\nipxe = http://{host}/x/there\n")
         self.assertIn("loads by TFTP and cannot use a URL", said[0])
         self.assertEqual(said[1:], ["1 boot file of the configuration can be had"])
 
     def test_remote_root(self) -> None:
         """A root that is a URL: the server is asked, with the password, and neither is shown."""
-        with web() as host:
+        with loopback(Web) as (_, host):
             text = "bios = there\nx64-uefi = secret\narm64-uefi = odd\nia32-uefi = gone\n"
             self.assertEqual(
                 self.said(text, f"http://me:p%40ss@{host}/x"),

@@ -118,14 +118,7 @@ class FaultTestCase(EndToEndTestCase):
 
     def obtains(self, number: int, tries: int = 12) -> str:
         """The address that a machine gets, when it asks so often; nothing where it gets none."""
-        client = self.client(number)
-        client.host.ip("addr", "flush", "dev", "eth0")
-        client.host.run(
-            *("udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", str(tries), "-T", "1", "-A", "1", "-s", client._script),
-            check=False,
-            timeout=PATIENCE,
-        )
-        return client.address
+        return self.client(number).obtains(tries)
 
     def host(self) -> Namespace:
         """A host with a fixed address, for TFTP and HTTP."""

@@ -89,14 +89,7 @@ class ReloadTestCase(EndToEndTestCase):
 
     def obtains(self, mac: str, tries: int = 12) -> str:
         """The address that a machine gets, when it asks so often; nothing where it is not served."""
-        client = self.client(mac)
-        client.host.ip("addr", "flush", "dev", "eth0")
-        client.host.run(
-            *("udhcpc", "-f", "-n", "-q", "-i", "eth0", "-t", str(tries), "-T", "1", "-A", "1", "-s", client._script),
-            check=False,
-            timeout=PATIENCE,
-        )
-        return client.address
+        return self.client(mac).obtains(tries)
 
     def fetched(self) -> tuple[str, str]:
         """What is served by TFTP and by HTTP."""
