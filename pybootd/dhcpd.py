@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
+from itertools import islice
 from typing import Any
 
 from attrs import evolve
@@ -31,7 +32,7 @@ from pybootd.interfaces import IAccessControl, ILeaseRecords, ILeaseStore, Phase
 from pybootd.leases.commit import GroupCommit
 from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS, LeaseTable
-from pybootd.machine import Firmware, Machine, mac_text
+from pybootd.machine import Firmware, Machine, mac_bytes
 from pybootd.net.advertisement import Advertiser, advertiser
 from pybootd.net.changes import Changes, changes
 from pybootd.net.echo import Echo, echo
@@ -40,6 +41,7 @@ from pybootd.net.neighbour import Neighbours, neighbours
 from pybootd.net.transport import DhcpTransport
 from pybootd.net.udp import DatagramPort, bind_udp
 from pybootd.orders import OrderBook, place_of
+from pybootd.records import LeaseRecords, tells
 from pybootd.shared import Shared, Turn
 from pybootd.steady import Steady
 from pybootd.throttle import Throttle
@@ -163,7 +165,7 @@ class DhcpService(Service):
         shared, config = self._shared, self._config
         self._clock.adopt()
         table = shared.table = LeaseTable(self._rested(leases), config.limits.offers)
-        self._remember(leases)
+        shared.machines.records = LeaseRecords(table, self._rename)
         pools = self._pools = self._make_pools(table)
         sharing = self._sharing = (
             Sharing(self._store, table, pools, self._clock.seconds) if self._store.shared else None
@@ -333,10 +335,13 @@ class DhcpService(Service):
         return differences(before, after, self._known(self._dhcp.table), self._clock.seconds())
 
     def _known(self, table: LeaseTable) -> Iterator[Known]:
-        for machine in list(self._shared.machines)[-PREVIEWED:]:
-            mac = bytes.fromhex(machine.mac.replace(":", ""))
-            leases = tuple(table.all_of(mac))
-            yield Known(mac, machine.architecture, machine.uuid, machine.booted, leases)
+        """Those that were seen last, and then those with the latest leases."""
+        seen = {mac_bytes(machine.mac): machine for machine in list(self._shared.machines)[-PREVIEWED:]}
+        for mac, machine in seen.items():
+            yield Known(mac, machine.architecture, machine.uuid, machine.booted, table.all_of(mac))
+        unseen = (lease.key for lease in reversed(tuple(table)) if tells(lease) and lease.key not in seen)
+        for mac in dict.fromkeys(islice(unseen, PREVIEWED - len(seen))):
+            yield Known(mac, None, None, True, table.all_of(mac))
 
     def _turn(self, dhcp: Dhcp) -> None:
         """All at once: nothing here waits, and nothing may fail."""
@@ -380,18 +385,9 @@ class DhcpService(Service):
 
     def _rename(self, machine: Machine) -> None:
         """What the configuration says of a machine, which its files may need before it asks by DHCP again."""
-        host = self._settings.host(bytes.fromhex(machine.mac.replace(":", "")))
+        host = self._settings.host(mac_bytes(machine.mac))
         machine.variables = host.variables
         machine.hostname = host.hostname or machine.hostname
-
-    def _remember(self, leases: Sequence[Lease]) -> None:
-        """Machines with a lease are known at once, to TFTP and HTTP too."""
-        for lease in leases[-self._config.limits.machines :]:
-            if lease.state is State.BOUND and lease.key:
-                machine = self._shared.machines.see(mac_text(lease.key), 0.0)
-                machine.booted = True
-                machine.hostname = lease.hostname
-                self._shared.machines.settle(machine, IPv4Address(lease.address))
 
     def stopService(self) -> Deferred[None]:
         super().stopService()

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from ipaddress import IPv4Address
+from typing import Protocol
 from uuid import UUID
 
 from attrs import define, field, frozen
@@ -93,17 +94,46 @@ class Machine:
         return self.mac.replace(":", "-").upper()
 
 
+class Records(Protocol):
+    """Who is on record from an earlier run, or was seen too long ago to be kept in mind."""
+
+    def of(self, mac: str) -> Machine | None:
+        """What is on record of the machine with that hardware address."""
+
+    def at(self, address: IPv4Address) -> Machine | None:
+        """What is on record of the machine that was given that IP address."""
+
+    def __len__(self) -> int: ...
+
+
+class Nothing:
+    """No records."""
+
+    def of(self, mac: str) -> None:
+        return None
+
+    def at(self, address: IPv4Address) -> None:
+        return None
+
+    def __len__(self) -> int:
+        return 0
+
+
 class Machines:
     """
-    The machines that were seen lately, by hardware address and by IP address.
+    The machines that were seen lately, by hardware address and by IP address; whoever is on record counts as seen once
+    somebody asks for it, and takes no memory before.
 
     Bounded: when C{limit} is passed the one is forgotten that was unseen for longest, among those without an
     address if there are any: a flood of invented hardware addresses costs a fixed amount of memory, and no machine
     that was given an address its place.
+
+    @ivar records: who is known without having been seen.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self.limit = limit
+        self.records: Records = Nothing()
         self._by_mac: OrderedDict[str, Machine] = OrderedDict()
         self._strangers: OrderedDict[str, Machine] = OrderedDict()
         """Those without an address."""
@@ -112,29 +142,45 @@ class Machines:
     def __len__(self) -> int:
         return len(self._by_mac)
 
+    def __bool__(self) -> bool:
+        """Whether anybody is known at all."""
+        return bool(self._by_mac or self.records)
+
     def __iter__(self) -> Iterator[Machine]:
         return iter(tuple(self._by_mac.values()))
 
     def get(self, mac: str) -> Machine | None:
-        """The machine with that hardware address, if it was seen."""
-        return self._by_mac.get(mac)
+        """The machine with that hardware address, if it was seen or is on record."""
+        return self._by_mac.get(mac) or self._recalled(self.records.of(mac))
 
     def at(self, address: IPv4Address) -> Machine | None:
         """The machine that was given that IP address."""
-        return self._by_address.get(address)
+        return self._by_address.get(address) or self._recalled(self.records.at(address))
 
     def see(self, mac: str, now: float) -> Machine:
         """The machine with that hardware address, new if need be; it counts as seen C{now} (seconds)."""
-        machine = self._by_mac.get(mac)
+        machine = self.get(mac)
         if machine is None:
-            while len(self._by_mac) >= max(1, self.limit):
-                self._forget(next(iter((self._strangers or self._by_mac).values())))
-            machine = self._by_mac[mac] = self._strangers[mac] = Machine(mac, first_seen=now)
+            machine = self._admit(Machine(mac, first_seen=now))
         else:
             self._by_mac.move_to_end(mac)
             if mac in self._strangers:
                 self._strangers.move_to_end(mac)
         machine.last_seen = now
+        return machine
+
+    def _recalled(self, record: Machine | None) -> Machine | None:
+        """Somebody asks for a machine that is on record; of one that was seen more is known than that."""
+        if record is None or record.mac in self._by_mac:
+            return None
+        address, record.address = record.address, None
+        self.settle(self._admit(record), address)
+        return record
+
+    def _admit(self, machine: Machine) -> Machine:
+        while len(self._by_mac) >= max(1, self.limit):
+            self._forget(next(iter((self._strangers or self._by_mac).values())))
+        self._by_mac[machine.mac] = self._strangers[machine.mac] = machine
         return machine
 
     def settle(self, machine: Machine, address: IPv4Address | None) -> None:
@@ -162,6 +208,11 @@ class Machines:
         self._strangers.pop(machine.mac, None)
         if machine.address is not None and self._by_address.get(machine.address) is machine:
             del self._by_address[machine.address]
+
+
+def mac_bytes(mac: str) -> bytes:
+    """A hardware address as it is in packets."""
+    return bytes.fromhex(mac.replace(":", ""))
 
 
 def mac_text(chaddr: bytes) -> str:

@@ -169,6 +169,17 @@ class ServiceTests(SynchronousTestCase):
         self.assertIs(dhcp.table, table)
         self.assertEqual(server.shared.machines.limit, 5)
 
+    def test_on_record(self) -> None:
+        """A machine with a lease is known before it is heard of: to TFTP and HTTP, and where a change is told."""
+        server = self.serve(self.read())
+        service = self.part(server, "dhcp")
+        assert isinstance(service, DhcpService)
+        assert service._dhcp is not None
+        service._dhcp.table.record(Lease(int(IPv4Interface("10.0.0.100").ip), MAC, State.BOUND, 2e9))
+        (answer,) = self.turn(server, self.read(extra=f"[static_dhcp]\n{MAC.hex('-')} = 10.0.0.50\n"))
+        self.assertIn("10.0.0.100 -> 10.0.0.50", str(answer))
+        self.assertIsNotNone(server.shared.machines.at(IPv4Interface("10.0.0.100").ip))
+
     def test_status(self) -> None:
         """The dashboard knows machines, packets and leases, and goes on with the next configuration's lines."""
         status = "[status]\nenable = yes\n"
