@@ -19,7 +19,7 @@ HEADER = Struct("!BBBBIHHIIII16s64s128s")
 COOKIE = b"\x63\x82\x53\x63"
 FIXED = HEADER.size + len(COOKIE)
 BOOTREQUEST, BOOTREPLY = 1, 2
-PAD, OVERLOAD, MESSAGE_TYPE, RELAY_AGENT, END = 0, 52, 53, 82, 255
+PAD, OVERLOAD, MESSAGE_TYPE, SERVER, CLIENT_ID, RELAY_AGENT, END = 0, 52, 53, 54, 61, 82, 255
 IN_FILE, IN_SNAME = 1, 2
 """Bits of option 52: options go on in these fields (RFC 2132 9.3)."""
 
@@ -34,6 +34,13 @@ HEADERS = 28
 
 USUAL, MTU = 576, 1500
 """Bytes with those headers: what every DHCP client reads (RFC 2131 2), and what the path carries in one piece."""
+
+NEEDED = 128
+"""Bytes of options without which no answer is of use to anybody: an ordinary lease, and the name of a boot file; at
+most half of the room, for BOOTP has little."""
+
+_FOREMOST = {MESSAGE_TYPE: 0, SERVER: 1, CLIENT_ID: 2}
+"""What comes first where not all has room: RFC 6842 3 lets a client drop an answer without its identifier."""
 
 
 class Packet(NamedTuple):
@@ -123,7 +130,7 @@ def encode(reply: Reply, request: Request) -> bytes:
 
     What does not fit into as much as the client reads goes into C{file} and C{sname} where those are free and the
     client is no boot ROM (many do not read option 52); else it is left out.  The order of the options is the order of
-    importance; 82 stays in any case.
+    importance, but for the client's identity, which it may insist on.
     """
     room = _limit(request) - FIXED - 1
     body, sname, file = _body(reply), reply.sname, reply.file
@@ -184,19 +191,24 @@ def _written(options: Mapping[int, bytes]) -> bytearray:
 
 
 def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytearray, bytes, bytes]:
-    """Options, sname and file of a reply whose options' own area has no more than C{room}."""
+    """
+    Options, sname and file of a reply whose options' own area has no more than C{room}.
+
+    The relay's option goes last, and nowhere else than into that area; one that leaves no room there for what the
+    client needs is left out (RFC 3046 2.2).
+    """
     options = reply.told
-    relay = _written({code: value for code, value in options.items() if code == RELAY_AGENT})
+    relay = _written({RELAY_AGENT: options.pop(RELAY_AGENT)}) if RELAY_AGENT in options else b""
+    if room - len(relay) < min(NEEDED, room // 2):
+        relay = b""
     body, file, sname = bytearray(), bytearray(), bytearray()
     areas = [(body, room - len(relay) - (3 if overload else 0))]
     if overload and not reply.file:
         areas.append((file, 127))
     if overload and not reply.sname:
         areas.append((sname, 63))
-    for code, value in options.items():
-        if code == RELAY_AGENT:
-            continue
-        option = _written({code: value})
+    for code in sorted(options, key=lambda code: _FOREMOST.get(code, len(_FOREMOST))):
+        option = _written({code: options[code]})
         for area, size in areas:
             if len(area) + len(option) <= size:
                 area += option

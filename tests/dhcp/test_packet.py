@@ -176,6 +176,24 @@ class EncodeTests(SynchronousTestCase):
         self.assertLessEqual(len(data), 548)
         self.assertEqual(list(decode(data).options), [53, 200, 201, 202, 203, 82])
 
+    def test_large_relay_option(self) -> None:
+        """It is echoed as long as what the client needs has room; else it is left out, whole (RFC 3046 2.2)."""
+        options = {54: bytes(4), 51: bytes(4), 1: bytes(4), 67: bytes(80), 200: bytes(150)}
+        for asks in ({}, BIOS):
+            for size, stays in ((150, True), (400, False), (2000, False)):
+                data = encode(self.reply(options | {82: bytes(size)}), request(DISCOVER, asks))
+                self.assertLessEqual(len(data), 548)
+                read = decode(data).options
+                self.assertEqual((82 in read, read[53], read[67]), (stays, b"\2", bytes(80)), str(size))
+        bootp = encode(Reply(MessageType.BOOTP, options={1: bytes(4), 15: bytes(50), 82: bytes(20)}), request(None))
+        self.assertEqual(decode(bootp).options[82], bytes(20))
+
+    def test_identity_stays(self) -> None:
+        """Where not all has room, the client's identifier goes before what it can do without (RFC 6842 3)."""
+        options = {54: bytes(4), 43: bytes(230), 67: bytes(60), 61: b"\xff" + bytes(18), 82: b"\1\1a"}
+        data = encode(self.reply(options), request(DISCOVER, BIOS))
+        self.assertEqual(list(decode(data).options), [53, 54, 61, 43, 82])
+
     def test_client_that_takes_more(self) -> None:
         """Option 57 widens the reply, but never past the path: EDK2 says 65280."""
         options = {code: bytes(100) for code in range(200, 220)}
