@@ -69,7 +69,7 @@ def understand(
     server = read_number(options[54], 4) if 54 in options else 0
     item = pxe.boot_item(options[43]) if 43 in options and vendor_class.startswith(pxe.PXE_CLIENT) else None
     unicast = unicast and not packet.giaddr
-    kind = _kind(packet, requested, server, unicast, port == BOOT_SERVER_PORT or item is not None)
+    kind = _kind(packet, requested, server, unicast, port == BOOT_SERVER_PORT, item is not None)
     return Request(
         kind=kind,
         xid=packet.xid,
@@ -100,18 +100,26 @@ def understand(
     )
 
 
-def _kind(packet: Packet, requested: int, server: int, unicast: bool, boot_server: bool) -> Kind:
+def _kind(packet: Packet, requested: int, server: int, unicast: bool, boot_port: bool, chosen: bool) -> Kind:
+    """
+    @param boot_port: it was sent to port 4011, where nothing else is asked than for a file, whatever else it repeats.
+    @param chosen: it names an item of a menu.
+    """
     if not packet.dhcp:
         return Kind.BOOTP
     number = read_number(packet.options[MESSAGE_TYPE], 1)
+    if chosen and number == MessageType.INFORM:
+        return Kind.BOOT_SERVER
     simple = _SIMPLE.get(number)
     if simple is not None:
         return simple
     if number != MessageType.REQUEST:
         raise MalformedPacket(f"message type {number} is not a client's")
+    if boot_port:
+        return Kind.BOOT_SERVER
     if requested and server:
         return Kind.SELECTING
-    if boot_server:
+    if chosen:
         return Kind.BOOT_SERVER
     # a ciaddr beside another address in option 50 is bogus; an address of its own named twice is not
     if requested and requested != packet.ciaddr:

@@ -50,6 +50,8 @@ class KindTests(SynchronousTestCase):
             ({}, has, Kind.REBINDING),
             ({}, {**has, "giaddr": "10.20.0.1", "unicast": True}, Kind.REBINDING),
             ({}, {**has, "port": 4011}, Kind.BOOT_SERVER),
+            ({50: ADDRESS, 54: SERVER}, {**has, "port": 4011}, Kind.BOOT_SERVER),
+            ({50: ADDRESS}, {"port": 4011}, Kind.BOOT_SERVER),
             ({**BIOS, **chosen}, {**has, "unicast": True}, Kind.BOOT_SERVER),
             ({**BIOS, **chosen, 50: ADDRESS, 54: SERVER}, {}, Kind.SELECTING),
             ({60: b"MSFT 5.0", **chosen}, has, Kind.REBINDING),
@@ -63,6 +65,16 @@ class KindTests(SynchronousTestCase):
         for number_, kind in rows.items():
             for port in (67, 4011):
                 self.assertIs(request(number_, {50: ADDRESS}, port=port).kind, kind)
+
+    def test_chosen_by_inform(self) -> None:
+        """A PXE client with an address may name its choice in an INFORM, too (PXE 2.1 2.2.3)."""
+        chosen = {43: b"\x47\4\x80\1\0\0\xff"}
+        for options, kind in (
+            ({**BIOS, **chosen}, Kind.BOOT_SERVER),
+            (BIOS, Kind.INFORM),
+            ({60: b"MSFT 5.0", **chosen}, Kind.INFORM),
+        ):
+            self.assertIs(request(INFORM, options, ciaddr="10.0.0.100").kind, kind)
 
     def test_not_a_clients(self) -> None:
         """Replies, a server's messages, and a REQUEST for nothing are refused, and the error says why."""
