@@ -82,6 +82,9 @@ class Machine:
     refusal: Refusal | None = None
     """Access was denied to it the last time that it asked by DHCP: it gets no file either."""
 
+    leased: tuple[object, float] = (None, 0.0)
+    """The question whose answer gave it its address the last time, and when that was told."""
+
     booted: bool = False
     """It has shown itself as a boot client; its operating system is served after that."""
 

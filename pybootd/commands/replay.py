@@ -33,6 +33,7 @@ from pybootd.interfaces import Verdict
 from pybootd.machine import mac_text
 from pybootd.net.interfaces import Interface
 from pybootd.pcap import DamagedCapture, Datagram, datagrams
+from pybootd.registry import Context, provider
 from pybootd.text import printable
 
 PORTS = (67, BOOT_SERVER_PORT)
@@ -65,7 +66,7 @@ class Server:
         """
         settings = settings_here(config, host)
         self._access = Access(config)
-        self._rehearsal = Rehearsal(settings, self._judge, config.bootpd.reclaim == "expired")
+        self._rehearsal = Rehearsal(settings, self._judge, config.bootpd.reclaim == "expired", _alone(config))
         self._broadcasts = {*BROADCASTS, *(dotted(network.last) for network in settings.networks)}
 
     @property
@@ -85,6 +86,16 @@ class Server:
         address, port = asked.destination
         request = understand(decode(asked.data), asked.source, port, 0, address not in self._broadcasts)
         return self._rehearsal.ask(request, now)
+
+
+def _alone(config: Config) -> bool:
+    """Whether no other server uses the lease store; of one that cannot be made here that is not known."""
+    scheme = config.leases.store.partition(":")[0]
+    context = Context(scheme, config, config.plugins.get(scheme, {}), None, lambda *_: None)
+    try:
+        return not provider("pybootd.leases", scheme, context).shared
+    except EnvironmentProblem:
+        return False
 
 
 @frozen

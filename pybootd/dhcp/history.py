@@ -1,8 +1,9 @@
 """
 What machines made of our answers, for a while: the forms that they ignored, the loader that they load again and again.
 
-An identical DISCOVER that comes again means that the answer was not understood: the next one takes the next form of the
-quirk table, and the form that was taken at last is tried first with the next machine of the same make.
+An identical DISCOVER that comes again means that the answer, where there was one, was not understood: the next one
+takes the next form of the quirk table, and the form that was taken at last is tried first with the next machine of the
+same make.
 
 Pure: time is an argument.
 """
@@ -39,6 +40,8 @@ class Asked:
     make: Make
     when: float
     attempt: int
+    answered: bool = False
+    """Whoever was not answered has not ignored anything."""
 
 
 @define
@@ -81,9 +84,15 @@ class History:
         if asked is None or not known:
             asked = Asked(make, now, learnt)
         elif now - asked.when >= ECHO:
-            asked.when, asked.attempt = now, asked.attempt + 1
+            asked.when, asked.attempt, asked.answered = now, asked.attempt + asked.answered, False
         self._keep(self._asked, key, asked)
         return asked.attempt
+
+    def answered(self, key: bytes) -> None:
+        """The DISCOVER of a machine was answered."""
+        asked = self._asked.get(key)
+        if asked is not None:
+            asked.answered = True
 
     def told(self, key: bytes, file: str) -> None:
         """A machine was told to load a file."""

@@ -61,10 +61,14 @@ class Answered:
 class Rehearsal:
     """One server, in memory."""
 
-    def __init__(self, settings: Settings, judge: Judge, reclaim: bool = False) -> None:
-        """@param reclaim: C{reclaim = expired}."""
+    def __init__(self, settings: Settings, judge: Judge, reclaim: bool = False, alone: bool = True) -> None:
+        """
+        @param reclaim: C{reclaim = expired}.
+        @param alone: no other server uses the same lease store.
+        """
         self._settings = settings
         self._judge = judge
+        self._alone = alone
         self._table = LeaseTable()
         self._pools = pools_of(settings, self._table, reclaim)
         self._history = History()
@@ -121,7 +125,7 @@ class Rehearsal:
             owner=table.owner(spoken, now) if spoken else None,
             taken=frozenset(one for one in could_have if one and table.taken(one, key, now)),
             booted=key in self._booted,
-            alone=True,
+            alone=self._alone,
             attempt=self._history.attempt(key, request, now) if request.boots else 0,
             loaded=loaded,
             loads=loads,
@@ -147,5 +151,7 @@ class Rehearsal:
                 pool.note(decision.claim.lease)
         elif decision.offer:
             self._table.offer(key, decision.offer, facts.now)
+        if decision.replies and request.kind is Kind.DISCOVER and request.boots:
+            self._history.answered(key)
         if decision.offer and decision.replies and request.firmware is Firmware.IPXE:
             self._history.told(key, decision.replies[0].boot_file)

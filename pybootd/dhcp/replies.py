@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -19,7 +20,8 @@ from pybootd.dhcp.facts import Facts
 from pybootd.dhcp.history import History
 from pybootd.dhcp.once import Once
 from pybootd.dhcp.packet import encode
-from pybootd.dhcp.quirks import forms, quirk_of
+from pybootd.dhcp.policy import decide
+from pybootd.dhcp.quirks import quirk_of
 from pybootd.dhcp.request import Kind, Request
 from pybootd.dhcp.settings import Network, Settings
 from pybootd.dhcp.telling import Telling, offers
@@ -93,6 +95,8 @@ class Replies:
     def _tell(self, request: Request, machine: Machine, reply: Reply, decision: Decision) -> None:
         if offers(request, reply):
             self._telling.offered(machine, reply)
+            if request.boots:
+                self._history.answered(request.key)
             if request.firmware is Firmware.IPXE:
                 self._history.told(request.key, reply.boot_file)
             if decision.claim is None:
@@ -107,5 +111,6 @@ class Replies:
         """Firmware that ignored an answer is spoken to in another way: somebody may want to know which."""
         if facts.attempt and decision.replies and request.kind is Kind.DISCOVER:
             form = decision.replies[0].form
-            if form != forms(request, settings.proxy, 0, quirk_of(request))[0].name:
+            usual = decide(request, settings, evolve(facts, attempt=0), traced=False)
+            if form != usual.replies[0].form:
                 self.log.info("{mac} or its like ignored the usual answer; now: {form}", mac=machine.mac, form=form)

@@ -17,6 +17,9 @@ from pybootd.events import Bus, Conflict, Declined, Ignored, Leased, Offered, Re
 from pybootd.leases.lease import Lease, State
 from pybootd.machine import Firmware, Machine, Machines, Stage, mac_text
 
+REPEATED = 10.0
+"""Seconds within which a REQUEST with the same xid is the same one: sent again, or heard by two ways."""
+
 
 class Telling:
     """The machines' register, and the bus."""
@@ -58,7 +61,7 @@ class Telling:
         if lease.state is State.BOUND:
             self._machines.settle(machine, address)
             return
-        now = self._time()
+        now, machine.leased = self._time(), (None, 0.0)
         if machine.address == address:
             self._machines.settle(machine, None)
         if lease.state is State.RELEASED:
@@ -73,12 +76,16 @@ class Telling:
         self._bus.publish(Offered(self._time(), machine.mac, address, reply.boot_file))
 
     def leased(self, request: Request, machine: Machine, reply: Reply, lease: Lease) -> None:
-        """The answer left that gives the machine its address."""
-        address = IPv4Address(lease.address)
+        """The answer left that gives the machine its address; the same one again is no news."""
+        address, now = IPv4Address(lease.address), self._time()
         self._machines.settle(machine, address)
         machine.stage = Stage.LOADING if request.boots else Stage.RUNNING
+        asked, (before, when) = (request.xid, request.firmware, lease.address, reply.boot_file), machine.leased
+        if asked == before and 0 <= now - when < REPEATED:
+            return
+        machine.leased = asked, now
         about = (machine.uuid, request.boots, reply.boot_file, machine.hostname, lease.expires)
-        self._bus.publish(Leased(self._time(), machine.mac, address, *about))
+        self._bus.publish(Leased(now, machine.mac, address, *about))
 
     def refused(self, request: Request, machine: Machine, decision: Decision) -> None:
         """It was told no, or nothing."""

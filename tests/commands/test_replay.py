@@ -71,6 +71,13 @@ class ReplayTests(SynchronousTestCase):
             ],
         )
 
+    def test_shared(self) -> None:
+        """Where several servers share the leases, every lease is a new one; else what is left of it is told."""
+        self.capture(pcap.pcap([pcap.of(capture) for capture in UEFI[:2] * 2]))
+        _, alone, _ = self.run_with("-v")
+        _, shared, _ = self.run_with("-v", text=BASE + "[leases]\nstore = postgresql://host/db\n")
+        self.assertEqual([sum("lease_time: 86400" in line for line in said) for said in (alone, shared)], [2, 4])
+
     def test_silence(self) -> None:
         """Who would get no answer: why, and which line to look at."""
         self.capture(pcap.pcapng([pcap.of(BY_NAME["aavmf-pxe", "DISCOVER"])]))

@@ -15,8 +15,14 @@ class AttemptTests(SynchronousTestCase):
     """Forms that were ignored."""
 
     def attempts(self, history: History, *times: float) -> list[int]:
-        """One DISCOVER at each of these times."""
-        return [history.attempt(MAC, ASKS, when) for when in times]
+        """One DISCOVER at each of these times, each of them answered."""
+        return [self.attempt(history, when) for when in times]
+
+    def attempt(self, history: History, when: float, key: bytes = MAC) -> int:
+        """One DISCOVER, which is answered."""
+        attempt = history.attempt(key, ASKS, when)
+        history.answered(key)
+        return attempt
 
     def test_again(self) -> None:
         """Each repetition is one more form that was ignored; a copy within a second is none."""
@@ -25,6 +31,13 @@ class AttemptTests(SynchronousTestCase):
     def test_later(self) -> None:
         """A minute later it is a new question."""
         self.assertEqual(self.attempts(History(), 0, 4, 70), [0, 1, 0])
+
+    def test_not_answered(self) -> None:
+        """Whoever was not answered has not ignored anything."""
+        history = History()
+        self.assertEqual([history.attempt(MAC, ASKS, when) for when in (0, 4, 8)], [0, 0, 0])
+        self.assertEqual(self.attempts(history, 16, 32), [0, 1])
+        self.assertEqual([history.attempt(MAC, ASKS, when) for when in (36, 40)], [2, 2])
 
     def test_other_program(self) -> None:
         """Another program on the same machine asks a question of its own."""
@@ -46,7 +59,7 @@ class AttemptTests(SynchronousTestCase):
         history = History()
         self.attempts(history, 0, 4)
         history.attempt(MAC, TAKES, 5)
-        self.assertEqual([history.attempt(OTHER, ASKS, when) for when in (100, 104, 112)], [1, 2, 3])
+        self.assertEqual([self.attempt(history, when, OTHER) for when in (100, 104, 112)], [1, 2, 3])
         history.attempt(OTHER, TAKES, 113)
         self.assertEqual(history.attempt(MAC, ASKS, 300), 3)
 
@@ -54,7 +67,7 @@ class AttemptTests(SynchronousTestCase):
         """The latest machines are remembered, no more than so many."""
         history = History(limit=10)
         for index in range(100):
-            history.attempt(mac(index), ASKS, 0)
+            self.attempt(history, 0, mac(index))
         self.assertEqual([history.attempt(mac(index), ASKS, 4) for index in (99, 5)], [1, 0])
 
 

@@ -8,7 +8,7 @@ from struct import pack
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.dhcp.delivery import Way
@@ -125,6 +125,18 @@ class LifeTests(SynchronousTestCase):
         server.obtain(BIOS)
         self.assertEqual(server.table.at(FIRST).hostname, "lab7")
         self.assertEqual(len(server.store.claims), 2)
+
+    def test_asked_twice(self) -> None:
+        """The same REQUEST again, sent anew or heard by two ways, is answered, and told once."""
+        server = Server()
+        (offer,) = server.say(DISCOVER, BIOS)
+        for _ in range(2):
+            (ack,) = server.take(offer, BIOS)
+            self.assertEqual((ack.kind, ack.address), (ACK, FIRST))
+        self.assertEqual(len(server.told(Leased)), 1)
+        server.say(RELEASE, {}, ciaddr="10.0.0.100", to="10.0.0.1")
+        server.obtain(BIOS)
+        self.assertEqual(len(server.told(Leased)), 2)
 
     def test_release(self) -> None:
         """A released address is told, and kept for its machine while there are others."""
@@ -620,6 +632,27 @@ class FormTests(SynchronousTestCase):
         self.assertEqual(self.form(sister), (True, True))
         (stranger,) = server.say(DISCOVER, UEFI, mac=mac(1))
         self.assertEqual(self.form(stranger), (False, False))
+
+    def test_refused(self) -> None:
+        """Whoever was not answered has not ignored anything: it is told in the usual form when it may boot."""
+        refusal = Verdict(False, "not yet")
+        server = Server(access=Access(refusal, refusal, refusal))
+        for _ in range(3):
+            self.assertEqual(server.say(DISCOVER, UEFI), [])
+            server.clock.advance(4)
+        (offer,) = server.say(DISCOVER, UEFI)
+        self.assertEqual(self.form(offer), (False, False))
+
+    def test_menu_ignored(self) -> None:
+        """Firmware that asks again instead of showing a menu is told its file, and the log has a line of it."""
+        server = Server(extra="[menu]\nInstall = debian.0\n")
+        with capturedLogs() as logged:
+            (menu,) = server.say(DISCOVER, BIOS)
+            server.clock.advance(4)
+            (file,) = server.say(DISCOVER, BIOS)
+        self.assertEqual((menu.file, file.file), (b"", b"pxelinux.0"))
+        lines = [formatEvent(event) for event in logged]
+        self.assertEqual(lines, ["52:54:00:00:00:01 or its like ignored the usual answer; now: PXE, direct"])
 
     def test_one_form(self) -> None:
         """iPXE and HTTP boot have one form only."""
