@@ -27,7 +27,7 @@ from pybootd.leases.lease import Claim, Lease, State
 from pybootd.leases.table import REST_SECONDS
 
 ETHERNET = 1
-_BEGINS = (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT)
+_BEGINS = (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT, Kind.BOOTP)
 """What a program asks that has just been started."""
 
 GOOD_ENOUGH = 0.75
@@ -147,7 +147,10 @@ def _known(situation: Situation) -> bool:
 
 def _no_network(request: Request) -> str:
     if request.giaddr:
-        return f"no [subnet] for the network of relay {dotted(request.giaddr)}"
+        relay, link = dotted(request.giaddr), request.relay.link if request.relay is not None else 0
+        if link or request.subnet:
+            return f"no [subnet] for {dotted(link or request.subnet)}, the network that relay {relay} names"
+        return f"no [subnet] for the network of relay {relay}"
     return "it came in on an interface that is not served"
 
 
@@ -298,8 +301,8 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
             return situation.silent(choice.reason, choice.origin)
         form = _form(situation, choice)
         file = choice.told(form)
-    left = _left(situation, address)
-    told = left or (lease_time if type is not MessageType.BOOTP else 0)
+    left = _left(situation, type, address)
+    told = 0 if type is MessageType.BOOTP else left or lease_time
     reply = answer(situation, type, address=address, lease_time=told, form=form, file=file)
     situation.note("answer", type.name)
     if not situation.facts.writable:
@@ -307,12 +310,12 @@ def _serve(situation: Situation, type: MessageType, address: int) -> Decision:
     if type is MessageType.OFFER and not situation.quirk.binds:
         return situation.answered(reply, offer=address)
     if left:
-        situation.note("lease", f"as it is on record, for {left} s more")
+        situation.note("lease", "as it is on record, " + ("for ever" if left == FOREVER else f"for {left} s more"))
         return situation.answered(reply, release=True)
     return situation.answered(reply, claim=_claim(situation, type, address))
 
 
-def _left(situation: Situation, address: int) -> int:
+def _left(situation: Situation, type: MessageType, address: int) -> int:
     """
     Seconds for which the lease on record holds still, where that is good enough (RFC 2131 4.3.1 has it returned); 0
     where a new one is to be written down.
@@ -325,13 +328,20 @@ def _left(situation: Situation, address: int) -> int:
     lease, certain = facts.lease, facts.alone and facts.writable
     if not certain or lease is None or lease.address != address or lease.state is not State.BOUND:
         return 0
-    left = lease.expires - facts.now
-    if not whole * GOOD_ENOUGH <= left <= whole or situation.request.kind not in _BEGINS or situation.quirk.binds:
+    if situation.request.kind not in _BEGINS or situation.quirk.binds:
+        return 0
+    ends, left = _ends(situation, type), lease.expires - facts.now
+    if not (whole * GOOD_ENOUGH <= left <= whole if ends else left == inf):
         return 0
     if (lease.uuid, lease.hostname) != (_uuid(situation), _hostname(situation)):
         return 0
     step = max(1, whole // 64)
-    return int(left) // step * step
+    return int(left) // step * step if ends else FOREVER
+
+
+def _ends(situation: Situation, type: MessageType) -> bool:
+    """Whether its lease ends some day; a BOOTP client never asks again."""
+    return type is not MessageType.BOOTP and situation.network.lease_time < FOREVER
 
 
 def _form(situation: Situation, choice: Choice) -> Form:
@@ -343,9 +353,7 @@ def _form(situation: Situation, choice: Choice) -> Form:
 
 def _claim(situation: Situation, type: MessageType, address: int) -> Claim:
     lease, network = situation.facts.lease, situation.network
-    # a BOOTP client never asks again
-    ends = type is not MessageType.BOOTP and network.lease_time < FOREVER
-    expires = situation.facts.now + network.lease_time if ends else inf
+    expires = situation.facts.now + network.lease_time if _ends(situation, type) else inf
     bound = Lease(address, situation.key, State.BOUND, expires, _uuid(situation), _hostname(situation))
     return Claim(bound, fresh=lease is None or lease.address != address or lease.state is not State.BOUND)
 

@@ -255,6 +255,18 @@ class WhoTests(PolicyTestCase):
     def test_foreign_relay(self) -> None:
         """Nor what a relay of an unknown network brings; the section that is missing is named."""
         self.assertSilent(self.decide(request(DISCOVER, BIOS, giaddr="172.16.0.1")), "[subnet]", "172.16.0.1")
+        linked = request(DISCOVER, {**BIOS, 82: b"\5\4\xac\x11\0\0"}, giaddr="10.0.0.9")
+        self.assertSilent(self.decide(linked), "[subnet]", "172.17.0.0", "10.0.0.9")
+
+    def test_two_subnets_named(self) -> None:
+        """The relay's link selection goes before the client's option 118, which is repeated where it counts only."""
+        extra = "[subnet 10.20.0.0/16]\npool_start = 10.20.0.10\n[subnet 10.30.0.0/16]\npool_start = 10.30.0.10\n"
+        far, other = pack("!I", number("10.20.0.0")), pack("!I", number("10.30.0.0"))
+        facts = evolve(FACTS, candidate=number("10.20.0.10"))
+        for named, link, repeated in ((far, b"", True), (other, b"\5\4" + far, False)):
+            asked = request(DISCOVER, {**BIOS, 118: named, 82: b"\1\1a" + link}, giaddr="10.0.0.9")
+            _, address, options = self.reply(self.decide(asked, facts, extra))
+            self.assertEqual((address, options.get(118)), (number("10.20.0.10"), named if repeated else None))
 
 
 class RequestTests(PolicyTestCase):
@@ -278,6 +290,24 @@ class RequestTests(PolicyTestCase):
             self.assertEqual(unpack("!I", options[58])[0], told // 2)
         offer = self.decide(request(DISCOVER, BIOS), known)
         self.assertEqual(self.reply(offer)[2][51], pack("!I", told))
+
+    def test_on_record_for_ever(self) -> None:
+        """What holds for ever is written down once; BOOTP is told of no time, and a lease that ends comes after it."""
+        text = USUAL.replace("[bootpd]", "[bootpd]\nlease_time = 4294967295\nallow_simple_dhcp = yes")
+        known = Facts(now=NOW, lease=Lease(ADDRESS, MAC, State.BOUND, inf, UUID), owner=MAC, alone=True)
+        decision = self.decide(selecting("10.0.0.100", options=BIOS), known, text=text)
+        kind, address, options = self.reply(decision)
+        self.assertEqual((kind, address, decision.claim), (MessageType.ACK, ADDRESS, None))
+        self.assertEqual((options[51], 58 in options), (b"\xff" * 4, False))
+        self.assertEqual(self.decide(request(DISCOVER, BIOS), known, text=text).replies[0].options[51], b"\xff" * 4)
+        bootp = self.decide(request(None, {}), known)
+        kind, address, options = self.reply(bootp)
+        self.assertEqual((kind, address, 51 in options, bootp.claim), (MessageType.BOOTP, ADDRESS, False, None))
+        ends = self.decide(selecting("10.0.0.100", options=BIOS), known)
+        self.assertEqual(ends.claim.lease.expires, NOW + 86400)
+        ended = evolve(known, lease=evolve(known.lease, expires=NOW + 80000))
+        self.assertEqual(self.decide(request(None, {}), ended).claim.lease.expires, inf)
+        self.assertEqual(self.decide(selecting("10.0.0.100", options=BIOS), ended, text=text).claim.lease.expires, inf)
 
     def test_on_record_in_part(self) -> None:
         """It is written down anew where it says less, little is left of it, or others may have changed it."""
