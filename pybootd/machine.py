@@ -140,7 +140,8 @@ class Machines:
         self._by_mac: OrderedDict[str, Machine] = OrderedDict()
         self._strangers: OrderedDict[str, Machine] = OrderedDict()
         """Those without an address."""
-        self._by_address: dict[IPv4Address, Machine] = {}
+        self._by_address: dict[int, Machine] = {}
+        """By number: to hash an C{IPv4Address} takes four times as long."""
 
     def __len__(self) -> int:
         return len(self._by_mac)
@@ -158,7 +159,7 @@ class Machines:
 
     def at(self, address: IPv4Address) -> Machine | None:
         """The machine that was given that IP address."""
-        return self._by_address.get(address) or self._recalled(self.records.at(address))
+        return self._by_address.get(int(address)) or self._recalled(self.records.at(address))
 
     def see(self, mac: str, now: float) -> Machine:
         """The machine with that hardware address, new if need be; it counts as seen C{now} (seconds)."""
@@ -188,16 +189,20 @@ class Machines:
 
     def settle(self, machine: Machine, address: IPv4Address | None) -> None:
         """The machine now has this address, or none; whoever had it before has it no longer."""
-        if address is not None and address == machine.address:
+        if address is not None and (address is machine.address or address == machine.address):
             return  # as most say, more than once
-        if machine.address is not None and self._by_address.get(machine.address) is machine:
-            del self._by_address[machine.address]
+        self._vacate(machine)
         self._place(machine, address)
         if address is not None:
-            before = self._by_address.get(address)
+            number = int(address)
+            before = self._by_address.get(number)
             if before is not None:
                 self._place(before, None)
-            self._by_address[address] = machine
+            self._by_address[number] = machine
+
+    def _vacate(self, machine: Machine) -> None:
+        if machine.address is not None and self._by_address.get(int(machine.address)) is machine:
+            del self._by_address[int(machine.address)]
 
     def _place(self, machine: Machine, address: IPv4Address | None) -> None:
         machine.address = address
@@ -209,8 +214,7 @@ class Machines:
     def _forget(self, machine: Machine) -> None:
         del self._by_mac[machine.mac]
         self._strangers.pop(machine.mac, None)
-        if machine.address is not None and self._by_address.get(machine.address) is machine:
-            del self._by_address[machine.address]
+        self._vacate(machine)
 
 
 def mac_bytes(mac: str) -> bytes:

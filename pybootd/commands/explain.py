@@ -8,7 +8,6 @@ from ipaddress import IPv4Address
 from typing import Any
 from uuid import UUID
 
-from attrs import evolve
 from twisted.python import usage
 
 from pybootd.commands.offline import Access, OfflineOptions, answers, traced
@@ -71,8 +70,7 @@ def explain(options: ExplainOptions, flags: Flags) -> int:
     network = network_of(request, settings)
     if decision.wants_address and network is not None:
         # which address is free only the running server knows; any of the pool shows what would be answered
-        facts = evolve(facts, candidate=network.pool_first)
-        decision = decide(request, settings, facts)
+        decision = decision.wants_address(network.pool_first)
     for line in traced(decision):
         print(line)
     for line in _file(config, request, decision, network):

@@ -6,7 +6,7 @@ A L{Decision} is a value.  Whoever carries it out commits its C{claim} first and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 
 from attrs import field
@@ -104,8 +104,8 @@ class Decision:
     release: bool = False
     """The machine's offer, if any, is void: it chose another server, or has its lease already."""
 
-    wants_address: bool = False
-    """It would be served if there were a free address for it."""
+    wants_address: Callable[[int], Decision] | None = None
+    """It would be served if there were a free address for it: what is decided then."""
 
     reason: str = ""
     """Why it is refused or ignored, a sentence for people; empty when it is served."""

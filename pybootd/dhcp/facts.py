@@ -6,6 +6,8 @@ Whoever carries a decision out gathers the L{Facts} first: whatever needs waitin
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import define
 
 from pybootd.config.origin import Origin
@@ -106,7 +108,7 @@ class Situation:
         setting: str = "",
         release: bool = False,
         routine: bool = False,
-        wants_address: bool = False,
+        wants_address: Callable[[int], Decision] | None = None,
     ) -> Decision:
         """No answer, and why."""
         self.note("answer", f"none: {reason}", origin)
@@ -137,12 +139,12 @@ class Situation:
     @property
     def known_address(self) -> int:
         """The address that this machine has by configuration, by lease or by offer; 0 where it has none."""
-        lease = self.facts.lease
-        if self.may_have(self.host.address):
-            return self.host.address
+        own, lease, offered = self.host.address, self.facts.lease, self.facts.offered
+        if own and self.may_have(own):
+            return own
         if lease is not None and lease.state is not State.DECLINED and self.may_have(lease.address):
             return lease.address
-        return self.facts.offered if self.may_have(self.facts.offered) else 0
+        return offered if offered and self.may_have(offered) else 0
 
     def may_have(self, address: int) -> bool:
         """Whether this address is of the network, left to this machine by the configuration, and nobody else's now."""

@@ -59,14 +59,14 @@ class Gathering:
         loaded, loads = self._history.loads(key, now) if request.firmware is Firmware.IPXE else ("", 0)
         lease, spoken = self._table.of(key, network.first, network.last), spoken_of(request)
         could_have = {spoken, settings.host(key).address, lease.address if lease is not None else 0}
-        could_have.discard(0)
+        taken = [one for one in could_have if one and self._table.taken(one, key, now)]
         return Facts(
             now,
             verdict,
             lease,
             self._table.offered(key, now),
             owner=self._table.owner(spoken, now) if spoken else None,
-            taken=frozenset([one for one in could_have if self._table.taken(one, key, now)]) if could_have else NONE,
+            taken=frozenset(taken) if taken else NONE,
             booted=machine.booted,
             writable=not self._commit.failing,
             alone=self._commit.alone,

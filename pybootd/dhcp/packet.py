@@ -152,8 +152,7 @@ def encode(reply: Reply, request: Request) -> bytes:
         sname,
         file,
     )
-    body.append(END)
-    return b"".join((head, COOKIE, body, bytes(max(0, MINIMUM - FIXED - len(body)))))
+    return b"".join((head, COOKIE, body, b"\xff")).ljust(MINIMUM, b"\0")
 
 
 def _limit(request: Request) -> int:
@@ -161,18 +160,18 @@ def _limit(request: Request) -> int:
     if request.kind is Kind.BOOTP:
         # 300 bytes (RFC 951, 1542 2.1), unless it writes more itself
         return min(max(request.max_size - HEADERS, MINIMUM), MTU - HEADERS)
-    return min(max(request.max_size, USUAL), MTU) - HEADERS
+    return (USUAL if request.max_size <= USUAL else min(request.max_size, MTU)) - HEADERS
 
 
-def _body(reply: Reply) -> bytearray:
+def _body(reply: Reply) -> bytes:
     """All options; those that many replies have in common are written once."""
     common = reply.options
     if not isinstance(common, Common):
-        body = _written(common)
+        body = bytes(_written(common))
     else:
         if not common.area:
             common.area = bytes(_written(common))
-        body = bytearray(common.area)
+        body = common.area
     return body + _written(reply.own) if reply.own else body
 
 
@@ -190,7 +189,7 @@ def _written(options: Mapping[int, bytes]) -> bytearray:
     return area
 
 
-def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytearray, bytes, bytes]:
+def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytes, bytes, bytes]:
     """
     Options, sname and file of a reply whose options' own area has no more than C{room}.
 
@@ -217,4 +216,4 @@ def _squeezed(reply: Reply, room: int, overload: bool) -> tuple[bytearray, bytes
     if used:
         body[3:3] = bytes((OVERLOAD, 1, used))  # behind 53, which some ROMs look for in the first place only
     body += relay
-    return body, bytes(sname) + b"\xff" if sname else reply.sname, bytes(file) + b"\xff" if file else reply.file
+    return bytes(body), bytes(sname) + b"\xff" if sname else reply.sname, bytes(file) + b"\xff" if file else reply.file

@@ -76,7 +76,14 @@ def network_of(request: Request, settings: Settings) -> Network | None:
         routed = settings.network_with(request.ciaddr)
         if routed is not None:
             return routed
-    return settings.network_at(request.interface, settings.host(request.key).address, spoken_of(request))
+    here = settings.networks_at(request.interface)
+    if len(here) > 1:
+        # which of them is meant, the strongest sign first
+        for address in (settings.host(request.key).address, spoken_of(request)):
+            for network in here:
+                if address in network:
+                    return network
+    return here[0] if here else None
 
 
 def spoken_of(request: Request) -> int:
@@ -174,9 +181,8 @@ def _propose(situation: Situation, type: MessageType) -> Decision:
     if host.address and address != host.address:
         why = "in use by another machine" if host.address in situation.network else "of another network"
         situation.note("address", f"its own, {dotted(host.address)}, is {why}", host.address_origin)
-    if not address:
-        address = situation.facts.candidate
-    return _serve(situation, type, address) if address else _exhausted(situation)
+    address = address or situation.facts.candidate
+    return _serve(situation, type, address) if address else _exhausted(situation, type)
 
 
 def _selecting(situation: Situation) -> Decision:
@@ -370,7 +376,7 @@ def _hostname(situation: Situation) -> str:
     return situation.hostname or situation.request.hostname or (lease.hostname if lease is not None else "")
 
 
-def _exhausted(situation: Situation) -> Decision:
+def _exhausted(situation: Situation, type: MessageType) -> Decision:
     """No address: what to do about it."""
     if not situation.facts.writable:
         return situation.silent(NO_STORE, situation.settings.origin("leases", "store"))
@@ -378,4 +384,10 @@ def _exhausted(situation: Situation) -> Decision:
     if not situation.network.pool_count:
         return situation.silent("the pool is empty and it has no line in [static_dhcp]", origin)
     reason = "the pool has no address left; raise pool_count, or write reclaim = expired"
-    return situation.silent(reason, origin, wants_address=True)
+
+    def with_address(address: int) -> Decision:
+        if situation.trace:
+            situation.trace.pop()  # that there was none
+        return _serve(situation, type, address)
+
+    return situation.silent(reason, origin, wants_address=with_address)

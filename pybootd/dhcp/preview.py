@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from pybootd.dhcp.architectures import BY_NUMBER
 from pybootd.dhcp.client import understand
@@ -93,8 +93,7 @@ def _answer(side: Side, known: Known, now: float) -> _Answer:
     network = network_of(request, settings)
     if decision.wants_address and network is not None:
         # which one is free only the running pool knows: the first stands for any
-        facts = evolve(facts, candidate=network.pool_first)
-        decision = decide(request, settings, facts, traced=False)
+        decision = decision.wants_address(network.pool_first)
     return _seen(decision, request)
 
 

@@ -43,6 +43,9 @@ from pybootd.leases.table import REST_SECONDS, LeaseTable
 from pybootd.machine import Firmware, Machine, Machines, Refusal, mac_text
 from pybootd.throttle import Throttle
 
+LEAVING = (Kind.DECLINE, Kind.RELEASE)
+"""Who says this wants no address, and needs nobody's leave."""
+
 OTHER = b"?"
 """Stands for a machine that only the store knows: no hardware address is so short."""
 
@@ -184,27 +187,31 @@ class Dhcp:
             if self._malformed.admits(source[0]):
                 self.log.warn("a datagram from {source} is no request: {reason}", source=source[0], reason=str(error))
             return
-        if not self._concerns(request):
+        network = network_of(request, self.settings)
+        if not self._concerns(request, network):
             return
         name = self._interface_names.get(request.interface, "")
         machine = self._telling.seen(request, self.settings.host(request.key), name)
         if self._exchanges is not None:
             self._exchanges.asked(machine.mac, request, data, machine.last_seen)
-        self._admit(request, machine)
+        self._admit(request, machine, network)
 
-    def _admit(self, request: Request, machine: Machine) -> None:
-        """Whether it is served at all; then on to the answer."""
-        decided = self.settings.host(request.key).allow is not None
-        if self._gate is None or decided or request.kind in (Kind.DECLINE, Kind.RELEASE):
-            self._answer(request, machine, ALLOWED)
+    def _admit(self, request: Request, machine: Machine, network: Network | None = None) -> None:
+        """
+        Whether it is served at all; then on to the answer.
+
+        @param network: L{network_of} it, where that is known already.
+        """
+        if self._gate is None or self.settings.host(request.key).allow is not None or request.kind in LEAVING:
+            self._answer(request, machine, ALLOWED, network)
         else:
             self._gate.ask(
                 request, machine, request.uuid or self._gathering.known_uuid(self.settings, request, machine)
             )
 
-    def _concerns(self, request: Request) -> bool:
+    def _concerns(self, request: Request, network: Network | None) -> bool:
         """Whether this server has anything to do with it; what has not leaves no trace."""
-        if not request.giaddr and network_of(request, self.settings) is None:
+        if network is None and not request.giaddr:
             # from an interface that is not served: somebody else's business, or an echo of what came by another
             return False
         if not self.settings.proxy or (request.boots and request.kind is not Kind.BOOTP):
@@ -215,14 +222,14 @@ class Dhcp:
 
     # the decision
 
-    def _answer(self, request: Request, machine: Machine, verdict: Verdict) -> None:
+    def _answer(self, request: Request, machine: Machine, verdict: Verdict, network: Network | None = None) -> None:
         key = request.key
         if self.table.pending(key):
             return  # its first REQUEST is being written down; the answer to that one is on its way
         if key in self._searching:
             self._searching[key] = request  # an address for it is being looked for; the latest request is answered
             return
-        network = network_of(request, self.settings)
+        network = network or network_of(request, self.settings)
         machine.boot_file = verdict.boot_file or machine.boot_file
         if (
             self._sharing is not None
@@ -257,7 +264,9 @@ class Dhcp:
                 found.addErrback(lambda failure: self.log.failure("cannot answer {mac}", failure, mac=machine.mac))
                 return
             self._consider(facts, found)
-            if found or not facts.writable:
+            if found:
+                decision = decision.wants_address(found)
+            elif not facts.writable:
                 decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
 
@@ -392,7 +401,7 @@ class Dhcp:
             facts = evolve(facts, candidate=0, writable=False)
             if claim.fresh:
                 self._give_back(network, address)
-        if request.kind not in (Kind.DECLINE, Kind.RELEASE):
+        if request.kind not in LEAVING:
             self._carry_out(request, machine, facts, decide(request, self.settings, facts), network)
 
     def _lost(self, network: Network, claim: Claim) -> None:

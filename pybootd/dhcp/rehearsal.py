@@ -98,7 +98,7 @@ class Rehearsal:
         decision = decide(adapted, self._settings, facts)
         if decision.wants_address and network.first in self._pools:
             facts = evolve(facts, candidate=self._free(network, adapted, now))
-            decision = decide(adapted, self._settings, facts)
+            decision = decision.wants_address(facts.candidate) if facts.candidate else decision
         self._carry_out(adapted, key, network, facts, decision)
         return Answered(adapted, decision, adapted is not request)
 

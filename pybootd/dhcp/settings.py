@@ -137,20 +137,13 @@ class Settings:
         """The network that an address belongs to."""
         return next((network for network in self.networks if address in network), None)
 
-    def network_at(self, interface: int, *addresses: int) -> Network | None:
+    def networks_at(self, interface: int) -> Sequence[Network]:
         """
-        The network behind an interface.
+        The networks behind an interface.
 
-        @param interface: its index; 0 where the system does not tell: the network that is served first.
-        @param addresses: which of several networks behind one interface is meant, the strongest sign first.
+        @param interface: its index; 0 where the system does not tell: all that are not behind a relay.
         """
-        here = self._behind.get(interface, ())
-        if len(here) > 1:
-            for address in addresses:
-                for network in here:
-                    if address in network:
-                        return network
-        return here[0] if here else None
+        return self._behind.get(interface, ())
 
     def broadcast_for(self, network: Network | None, chaddr: bytes) -> int:
         """The address at which this client gets everything until it has one of its own; 0: as RFC 2131 4.1 has it."""

@@ -71,7 +71,7 @@ class Vacancies:
         @return: 0 where there is none.
         """
         now = self._time()
-        wished = wish if self.pool.free(wish, now) else 0
+        wished = wish if wish and self.pool.free(wish, now) else 0
         if self._probe is None:
             return wished or self.pool.take(now)
         if wished:

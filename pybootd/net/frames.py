@@ -46,14 +46,14 @@ def udp_frame(
     return b"".join((target_mac, head, pack("!H", total), payload))
 
 
-@lru_cache(64)
+@lru_cache(1024)
 def _headers(
     source_mac: bytes, source: int, source_port: int, target: int, target_port: int, length: int
 ) -> tuple[bytes, int]:
     """
     What stands between the receiver's hardware address and the checksum of a datagram, and what its words add to that.
 
-    Most replies go to everybody and are of one size.
+    Most replies are of one size, and go to everybody, or twice to the same address.
     """
     header = _IP.pack(0x45, 0, _IP.size + length, 0, 0, 64, 17, 0, source, target)
     header = header[:10] + pack("!H", checksum(header)) + header[12:]

@@ -127,8 +127,7 @@ class DatagramPort(SocketReader):
             destination = interface = 0
             for level, kind, value in control:
                 if level == socket.IPPROTO_IP and kind == IP_PKTINFO and len(value) >= 12:
-                    interface = _NATIVE.unpack_from(value)[0]
-                    destination = _ADDRESS.unpack_from(value, 8)[0]
+                    interface, destination = _way_in(value)
             try:
                 self._receive(data, source, destination, interface)
             except Exception:
@@ -151,6 +150,12 @@ def send(sock: socket.socket, data: bytes, address: tuple[str, int], interface: 
         sock.sendmsg((data,), _way_out(interface, source), 0, address)
     else:
         sock.sendto(data, address)
+
+
+@lru_cache(256)
+def _way_in(information: bytes) -> tuple[int, int]:
+    """The interface and the address of a question's packet information; few, as those of answers."""
+    return _NATIVE.unpack_from(information)[0], _ADDRESS.unpack_from(information, 8)[0]
 
 
 @lru_cache(256)
