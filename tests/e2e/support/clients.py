@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from tests.e2e.support.lab import Lab, Namespace
-from tests.e2e.support.program import Program
+from tests.e2e.support.program import Program, Unexpected
 
 PATIENCE = 60
 """Seconds that a client may take for one exchange."""
@@ -116,9 +116,23 @@ class Udhcpc(Client):
         """Start it in the foreground; SIGUSR1 renews, SIGUSR2 releases."""
         return self.host.start("udhcpc", "-f", "-i", "eth0", "-t", "5", "-T", "2", "-s", self._script, *options)
 
-    def obtain(self, *options: str) -> str:
-        """Get an address, and end."""
-        program = self.start("-n", "-q", *options)
+    def obtain(self, *options: str) -> None:
+        """
+        Get an address, however late the server answers, and end.
+
+        @raise Unexpected: it got none.
+        """
+        program = self.start("-t", "25", "-n", "-q", *options)
+        if program.wait(PATIENCE) or not self.address:
+            raise Unexpected(f"{program.name} got no address:\n{program.output}")
+
+    def in_vain(self) -> str:
+        """
+        Ask for an address that is not to be had, until it gives up.
+
+        @return: what it printed.
+        """
+        program = self.start("-t", "3", "-n", "-q")
         program.wait(PATIENCE)
         return program.output
 
