@@ -156,10 +156,7 @@ def _as_network(network: Network) -> IPv4Network:
 
 def _home(config: Config, network: Network) -> Iterator[Finding]:
     """Whether C{[bootpd]}'s own addresses fit into the interface's network, of which the configuration says nothing."""
-    last, gateway = network.pool_first + network.pool_count - 1, config.bootpd.gateway
-    if network.pool_count and not network.first < network.pool_first <= last < network.last:
-        what = f"the pool, up to {IPv4Address(last)}, does not fit into {_as_network(network)}"
-        yield _problem(config.origin("bootpd", "pool_start"), what, IPv4Address(network.pool_first))
+    gateway = config.bootpd.gateway
     if gateway and int(gateway) and int(gateway) not in network:
         what = f"is outside {_as_network(network)}, where its machines cannot reach it"
         yield _warning(config.origin("bootpd", "gateway"), what, gateway)

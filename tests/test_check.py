@@ -124,7 +124,10 @@ class CheckTests(SynchronousTestCase):
         """A pool that leaves the interface's network."""
         self.assertEqual(
             self.said(Kind.PROBLEM, "[bootpd]\npool_start = 10.0.0.2\n"),
-            ["x.ini:2: [bootpd] pool_start = 10.0.0.2: the pool, up to 10.0.0.11, does not fit into 10.0.0.0/29"],
+            [
+                "x.ini:2: [bootpd] pool_start = 10.0.0.2: the pool, up to 10.0.0.11, does not fit into 10.0.0.0/29;"
+                " pool_count = 5 does"
+            ],
         )
 
     def test_proxy(self) -> None:

@@ -74,6 +74,20 @@ BIOS, X64_UEFI, EBC, X64_UEFI_HTTP, EBC_HTTP, ARM_RPIBOOT = 0, 7, 9, 16, 17, 41
 BY_NUMBER = {one.number: one for one in ARCHITECTURES}
 BY_NAME = {one.name: one for one in ARCHITECTURES}
 
+MEANT = {
+    "bios": ("x86", "pc", "pcbios", "legacy", "i386", "i686", "intel-x86pc", "x86-bios", "undi"),
+    "x64-uefi": ("x86_64", "x86-64", "x64", "amd64", "uefi", "efi", "uefi64", "efi64", "x86_64-efi", "efi-x86_64"),
+    "ia32-uefi": ("ia32", "uefi32", "efi32", "i386-efi", "efi-ia32"),
+    "arm64-uefi": ("arm64", "aarch64", "arm64-efi", "efi-arm64", "aarch64-uefi"),
+    "arm32-uefi": ("arm", "arm32", "armhf", "armv7", "arm-efi"),
+    "riscv64-uefi": ("riscv64", "riscv"),
+    "loongarch64-uefi": ("loongarch64", "loongarch"),
+    "x64-uefi-http": ("http", "uefi-http", "http-boot", "httpclient"),
+    "arm64-uboot": ("uboot", "u-boot"),
+    "arm-rpiboot": ("raspberry", "raspberrypi", "raspberry-pi", "rpi", "pi"),
+}
+"""Words that people write, and the name that they mean; none of them is accepted, for some mean several."""
+
 ALIKE = {EBC: X64_UEFI, X64_UEFI: EBC, EBC_HTTP: X64_UEFI_HTTP, X64_UEFI_HTTP: EBC_HTTP}
 """Numbers that firmware confuses, for the RFC's own text does: the other one's entry serves both."""
 
@@ -101,7 +115,8 @@ def named(word: str) -> int | None:
         return int(word, 16)
     if re.fullmatch(r"[0-9]{1,5}", word, re.ASCII) and int(word) < 65536:
         return int(word)
-    close = get_close_matches(word, BY_NAME, n=1, cutoff=0.75)
+    close = [name for name, words in MEANT.items() if word in words]
+    close += get_close_matches(word, BY_NAME, n=1, cutoff=0.75)
     meant = f"; did you mean {close[0]}?  W" if close else "; w"
     raise ValueError(
         f"no architecture{meant}rite a number such as 00007, or a name such as bios, x64-uefi, arm64-uefi, ipxe"

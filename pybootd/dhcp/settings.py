@@ -238,6 +238,8 @@ def _network(
     bootpd = config.bootpd
     network = IPv4Network((int(own.ip), str(bootpd.netmask)), strict=False) if bootpd.netmask else own.network
     span = pool(bootpd) if bootpd.mode == "server" else None
+    if span is not None:
+        _within(network, span, config.origin("bootpd", "pool_start"))
     router = _router(bootpd.gateway, own.ip) if bootpd.set_gateway else None
     return Network(
         first=int(network.network_address),
@@ -253,6 +255,20 @@ def _network(
         pool_count=span[1] - span[0] + 1 if span else 0,
         origin=config.origin("bootpd", "pool_start"),
     )
+
+
+def _within(network: IPv4Network, span: tuple[int, int], origin: Origin) -> None:
+    """
+    Of C{[bootpd]} the configuration alone does not say how large the network is.
+
+    @raise EnvironmentProblem: the pool leaves it.
+    """
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if not first < span[0] <= span[1] < last:
+        most = last - span[0]
+        hint = f"; pool_count = {most} does" if span[0] > first and most > 0 else ""
+        what = f"the pool, up to {IPv4Address(span[1])}, does not fit into {network}{hint}"
+        raise EnvironmentProblem(f"{origin} = {IPv4Address(span[0])}: {what}")
 
 
 def _subnet(

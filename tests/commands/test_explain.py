@@ -104,6 +104,8 @@ class ExplainTests(SynchronousTestCase):
         for option, value, expected in (
             ("--mac", "foo", "not a hardware address"),
             ("--arch", "x64uefi", "no architecture; did you mean x64-uefi?"),
+            ("--arch", "AArch64", "no architecture; did you mean arm64-uefi?"),
+            ("--arch", "uefi", "no architecture; did you mean x64-uefi?"),
             ("--uuid", "12", "not a UUID; write e.g. 77AABBCC-1122"),
             ("--giaddr", "there", "not an IPv4 address"),
         ):
