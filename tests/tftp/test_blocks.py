@@ -157,7 +157,7 @@ class BlocksTests(SynchronousTestCase):
         run = self.file(bytes(1468 * 130), 1468, 64).run(65)
         assert run is not None
         ((first, rest, ack),) = run.ahead(0, 64)
-        self.assertEqual((first, [len(part) for part in rest], ack), (None, [44 * 1472, 20 * 1472], None))
+        self.assertEqual((first, [len(part) for part in rest], ack), (None, [32 * 1472, 32 * 1472], None))
         self.assertEqual(b"".join(rest), b"".join(run.packets))
 
     def test_ahead_of_another_place(self) -> None:

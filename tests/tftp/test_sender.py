@@ -48,11 +48,11 @@ class SenderTests(SynchronousTestCase):
         run = Blocks(BytesBody(bytes(1468 * 64)), None, 1468, 64, Runs()).run(1)
         assert run is not None
         self.assertEqual(self.sender().send_run(run, 0, 64), 64)
-        self.assertEqual([count for count, _ in self.socket.calls], [44, 20])
+        self.assertEqual([count for count, _ in self.socket.calls], [32, 32])
         self.socket.calls.clear()
         self.socket.room = 50
-        self.assertEqual(self.sender().send_run(run, 0, 64), 44)
-        self.assertEqual([count for count, _ in self.socket.calls], [44])
+        self.assertEqual(self.sender().send_run(run, 0, 64), 32)
+        self.assertEqual([count for count, _ in self.socket.calls], [32])
 
     def test_one(self) -> None:
         """One block alone needs no cutting, and some kernels refuse to cut it."""
