@@ -7,15 +7,13 @@ from struct import pack
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.dhcp.delivery import Way
-from pybootd.errors import AccessUnavailable
-from pybootd.events import Conflict, Declined, Ignored, Leased, Offered, Refused, Released, Seen
-from pybootd.interfaces import Phase, Verdict
-from pybootd.machine import Firmware, Refusal, Stage
+from pybootd.events import Declined, Ignored, Leased, Offered, Refused, Released, Seen
+from pybootd.interfaces import Verdict
+from pybootd.machine import Firmware, Stage
 from tests.support.dhcp import (
     ACK,
     BIOS,
@@ -27,8 +25,10 @@ from tests.support.dhcp import (
     NAK,
     OFFER,
     OTHER,
+    PROXY,
     RELEASE,
     REQUEST,
+    SIMPLE,
     SYSTEM,
     UEFI,
     UEFI_HTTP,
@@ -40,8 +40,6 @@ from tests.support.server import Access, Sent, Server, mac
 
 FIRST, SECOND, THIRD = (number(f"10.0.0.{last}") for last in (100, 101, 102))
 DUID = {**SYSTEM, 61: b"\xff\x00\x00\x00\x01\x00\x01duid"}
-SIMPLE = USUAL.replace("[bootpd]", "[bootpd]\nallow_simple_dhcp = yes")
-PROXY = USUAL.replace("pool_start = 10.0.0.100\npool_count = 3", "mode = proxy\ninterface = eth0")
 
 
 class LifeTests(SynchronousTestCase):
@@ -333,106 +331,6 @@ class CommitTests(SynchronousTestCase):
         self.assertEqual([sent.kind for sent in server.wire.sent[3:]], [ACK] * 3)
 
 
-class ConflictTests(SynchronousTestCase):
-    """An address is asked for before it is given for the first time."""
-
-    def server(self, text: str = USUAL) -> Server:
-        """A server that has not looked ahead yet, for its probes are under way."""
-        return Server(text, conflict_check=True)
-
-    def test_ahead(self) -> None:
-        """Addresses found free before do not make even a new machine wait."""
-        server = self.server()
-        server.later(1)
-        self.assertEqual(server.wire.probed, [FIRST, SECOND, THIRD])
-        (offer,) = server.say(DISCOVER, BIOS)
-        self.assertEqual(offer.address, FIRST)
-
-    def test_waits(self) -> None:
-        """A machine that comes before a probe has ended waits for it, with its latest question."""
-        server = self.server()
-        self.assertEqual(server.say(DISCOVER, BIOS, xid=1), [])
-        self.assertEqual(server.say(DISCOVER, BIOS, xid=2), [])
-        (offer,) = server.later(0.6)
-        self.assertEqual((offer.address, offer.packet.xid), (FIRST, 2))
-
-    def test_occupied(self) -> None:
-        """An address at which somebody answers rests, durably, and the next one is given."""
-        server = self.server()
-        server.wire.occupied = {FIRST, SECOND}
-        server.say(DISCOVER, BIOS)
-        (offer,) = server.later(0.6)
-        self.assertEqual(offer.address, THIRD)
-        self.assertEqual([event.address for event in server.told(Conflict)], [IPv4Address(FIRST), IPv4Address(SECOND)])
-        server.clock.advance(0)
-        self.assertEqual([claim.lease.address for claim in server.store.claims], [FIRST, SECOND])
-
-    def test_still_there(self) -> None:
-        """
-        Where somebody answers at an address whose lease has ended, that is its machine, which was not told the time:
-        nobody else gets the address, and the machine keeps it.
-        """
-        server = Server(USUAL.replace("pool_count = 3", "pool_count = 1"), conflict_check=True, reclaim=True)
-        server.later(1)
-        server.obtain(BIOS)
-        server.clock.advance(10_000_000)
-        server.wire.occupied = {FIRST}
-        server.say(DISCOVER, BIOS, mac=OTHER)
-        self.assertEqual(server.later(1), [])
-        self.assertEqual([event.address for event in server.told(Conflict)], [IPv4Address(FIRST)])
-        (ack,) = server.say(REQUEST, BIOS, ciaddr="10.0.0.100", source=("10.0.0.100", 68), to="10.0.0.1")
-        self.assertEqual((ack.kind, ack.address), (ACK, FIRST))
-
-    def test_all_occupied(self) -> None:
-        """Where all are in use the machine is refused, not left waiting."""
-        server = self.server()
-        server.wire.occupied = {FIRST, SECOND, THIRD}
-        server.say(DISCOVER, BIOS)
-        self.assertEqual(server.later(0.6), [])
-        self.assertEqual(len(server.told(Ignored)), 1)
-
-    def test_many_at_once(self) -> None:
-        """Fifty new machines wait for one probe's time, not for fifty, and each gets an address of its own."""
-        server = self.server(USUAL.replace("pool_count = 3", "pool_count = 60"))
-        for index in range(50):
-            server.say(DISCOVER, BIOS, mac=mac(index))
-        offers = [sent.address for sent in (*server.wire.sent, *server.later(0.6))]
-        self.assertEqual(len(set(offers)), 50)
-
-    def test_known_machine(self) -> None:
-        """A machine that has had an address is never delayed."""
-        server = self.server()
-        server.later(1)
-        server.obtain(BIOS)
-        server.clock.advance(10_000)
-        self.assertEqual(len(server.say(DISCOVER, BIOS)), 1)
-
-    def test_stale(self) -> None:
-        """What was found free long ago is asked for again."""
-        server = self.server()
-        server.later(1)
-        server.clock.advance(1000)
-        server.wire.occupied = {FIRST}
-        self.assertEqual(server.say(DISCOVER, BIOS), [])
-        (offer,) = server.later(0.6)
-        self.assertEqual(offer.address, SECOND)
-
-    def test_cannot_be_asked(self) -> None:
-        """Where the network cannot be asked, addresses are given unasked."""
-        server = Server(conflict_check=False)
-        server.wire.probes = False
-        self.assertEqual(server.obtain(BIOS).address, FIRST)
-
-    def test_wish(self) -> None:
-        """The address that a machine asks for is asked for too."""
-        server = self.server()
-        server.later(1)
-        server.wire.occupied = {THIRD}
-        self.assertEqual(server.say(DISCOVER, {**BIOS, 50: pack("!I", THIRD)}), [])
-        (offer,) = server.later(0.6)
-        self.assertEqual(offer.address, FIRST)
-
-
 class FixedAddressTests(SynchronousTestCase):
     """C{[static_dhcp]} beside leases that were there before."""
 
@@ -457,143 +355,6 @@ class FixedAddressTests(SynchronousTestCase):
         fixed = server.obtain(BIOS).address
         server.say(DECLINE, {50: pack("!I", fixed)})
         self.assertEqual((fixed, server.obtain(BIOS).address), (number("10.0.0.50"), FIRST))
-
-
-class AccessTests(SynchronousTestCase):
-    """The access backends are asked first, and nobody waits for another's verdict."""
-
-    def test_denied(self) -> None:
-        """A refusal is silence; event and setting say why."""
-        server = Server(access=Access(Verdict(False, "not in [mac]", "x.ini:3: [mac]")))
-        self.assertEqual(server.say(DISCOVER, BIOS), [])
-        (event,) = server.told(Ignored)
-        self.assertEqual((event.reason, event.setting), ("not in [mac]", "x.ini:3: [mac]"))
-
-    def test_allowed_again(self) -> None:
-        """A refusal holds for files until the machine is allowed again; what it gives back changes nothing."""
-        verdicts = [Verdict(True, ""), Verdict(False, "no", "x.ini:1"), Verdict(True, "")]
-        server = Server(USUAL, access=Access(*verdicts))
-        server.say(DISCOVER, BIOS)
-        self.assertIsNone(server.machine().refusal)
-        server.say(DISCOVER, BIOS)
-        self.assertEqual(server.machine().refusal, Refusal("no", "x.ini:1"))
-        server.say(RELEASE, {})
-        self.assertIsNotNone(server.machine().refusal)
-        server.say(DISCOVER, BIOS)
-        self.assertIsNone(server.machine().refusal)
-
-    def test_named(self) -> None:
-        """Host name and boot file that the backend names are handed out."""
-        server = Server(access=Access(*[Verdict(True, "", hostname="node7", boot_file="seven.0")] * 2))
-        ack = server.obtain(BIOS)
-        self.assertEqual((ack.file, ack.packet.options[12]), (b"seven.0", b"node7"))
-        self.assertEqual(server.machine().boot_file, "seven.0")
-
-    def test_slow(self) -> None:
-        """While a verdict is awaited others are served; the machine's latest question is answered, once."""
-        waiting: Deferred[Verdict] = Deferred()
-        access = Access(waiting)
-        server = Server(access=access)
-        self.assertEqual(server.say(DISCOVER, BIOS, xid=1), [])
-        self.assertEqual(server.say(DISCOVER, BIOS, xid=2), [])
-        self.assertEqual(len(server.say(DISCOVER, BIOS, mac=OTHER)), 1)
-        waiting.callback(Verdict(True, ""))
-        self.assertEqual([sent.packet.xid for sent in server.wire.sent[1:]], [2])
-        self.assertEqual(len(access.questions), 2)
-
-    def test_silent(self) -> None:
-        """No word in time is a refusal."""
-        server = Server(access=Access(Deferred()), access_timeout=3.0)
-        server.say(DISCOVER, BIOS)
-        self.assertEqual(server.later(3), [])
-        self.assertIn("no answer within 3 s", server.told(Ignored)[0].reason)
-        self.assertEqual(len(server.say(DISCOVER, BIOS)), 1)
-
-    def test_unavailable(self) -> None:
-        """A backend that cannot say, at once or later, refuses."""
-        later: Deferred[Verdict] = Deferred()
-        server = Server(access=Access(AccessUnavailable("no route"), later))
-        self.assertEqual(server.say(DISCOVER, BIOS), [])
-        server.say(DISCOVER, BIOS)
-        later.errback(AccessUnavailable("503"))
-        self.assertEqual(server.wire.sent, [])
-        self.assertEqual(
-            ["no route" in event.reason or "503" in event.reason for event in server.told(Ignored)], [True] * 2
-        )
-
-    def test_broken(self) -> None:
-        """A backend that breaks keeps the door shut, and its failure is logged."""
-        server = Server(access=Access(ZeroDivisionError("oops")))
-        self.assertEqual(server.say(DISCOVER, BIOS), [])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertIn("oops", server.told(Ignored)[0].reason)
-
-    def test_too_many(self) -> None:
-        """So many questions at once and no more; the rest may try again.  The last quarter is for known machines."""
-        access = Access()
-        server = Server(access=access, questions=4)
-        server.obtain(BIOS)
-        access.questions.clear()
-        access.verdicts += [Deferred() for _ in range(10)]
-        for index in range(10):
-            server.say(DISCOVER, BIOS, mac=mac(index))
-        self.assertEqual(len(access.questions), 3)
-        self.assertEqual(len(server.told(Ignored)), 7)
-        server.say(DISCOVER, BIOS)
-        self.assertEqual(access.questions[-1].mac, MAC)
-        self.assertEqual((len(access.questions), len(server.told(Ignored))), (4, 7))
-
-    def test_phases(self) -> None:
-        """A verdict on booting does not let the system in, not even while it is awaited."""
-        waiting: Deferred[Verdict] = Deferred()
-        access = Access(waiting, Verdict(False, "no systems"))
-        server = Server(SIMPLE, access=access)
-        server.say(DISCOVER, BIOS)
-        server.say(DISCOVER, SYSTEM)
-        waiting.callback(Verdict(True, ""))
-        self.assertEqual([sent.file for sent in server.wire.sent], [b"pxelinux.0"])
-        self.assertEqual([question.phase for question in access.questions], [Phase.BOOT, Phase.SYSTEM])
-
-    def test_stage_changed(self) -> None:
-        """A backend is told when a machine goes from booting to its system and back."""
-        access = Access()
-        server = Server(access=access)
-        for options in (BIOS, SYSTEM, BIOS):
-            server.obtain(options)
-        self.assertEqual([question.stage_changed for question in access.questions], [True, False] * 3)
-
-    def test_uuid_remembered(self) -> None:
-        """The UUID of the boot phase is asked about in the system's phase, which does not repeat it."""
-        access = Access()
-        server = Server(access=access)
-        server.obtain(BIOS)
-        server.obtain(SYSTEM)
-        self.assertEqual({question.uuid for question in access.questions}, {UUID})
-
-    def test_uuid_on_record(self) -> None:
-        """Also when only the lease remembers it."""
-        server = Server()
-        server.obtain(BIOS)
-        access = Access()
-        again = Server(access=access)
-        again.table.record(server.store.claims[0].lease)
-        again.say(DISCOVER, SYSTEM)
-        self.assertEqual(access.questions[0].uuid, UUID)
-
-    def test_host(self) -> None:
-        """C{[host] allow} decides by itself, and no backend is asked."""
-        access = Access()
-        server = Server(extra="[host 52-54-00-00-00-01]\nallow = yes\n", access=access)
-        self.assertEqual(len(server.say(DISCOVER, BIOS)), 1)
-        self.assertEqual(access.questions, [])
-
-    def test_giving_back_is_free(self) -> None:
-        """Whoever was refused meanwhile may still give its address back."""
-        access = Access(Verdict(True, ""), Verdict(True, ""))
-        server = Server(access=access)
-        server.obtain(BIOS)
-        server.say(RELEASE, {}, ciaddr="10.0.0.100", to="10.0.0.1")
-        self.assertEqual((len(server.told(Released)), len(access.questions)), (1, 2))
 
 
 class FormTests(SynchronousTestCase):
@@ -690,59 +451,6 @@ class LoopTests(SynchronousTestCase):
         for _ in range(10):
             server.obtain(IPXE)
             server.clock.advance(5)
-
-
-class ProxyTests(SynchronousTestCase):
-    """C{mode = proxy}."""
-
-    def test_uefi(self) -> None:
-        """Two offers without an address, broadcast; the address is learnt from the REQUEST to the other server."""
-        server = Server(PROXY)
-        offers = server.say(DISCOVER, UEFI)
-        self.assertEqual(
-            [(sent.address, 43 in sent.packet.options, 60 in sent.packet.options) for sent in offers],
-            [(0, True, True), (0, False, True)],
-        )
-        self.assertEqual([sent.to.way for sent in offers], [Way.BROADCAST] * 2)
-        self.assertEqual(server.say(REQUEST, {**UEFI, 50: pack("!I", number("10.0.0.77")), 54: b"\x0a\0\0\x03"}), [])
-        self.assertIs(server.machines.at(IPv4Address("10.0.0.77")), server.machine())
-        self.assertEqual(server.told(Ignored), [])
-
-    def test_boot_server(self) -> None:
-        """Port 4011 answers to the port that the client asked from, and it is told."""
-        server = Server(PROXY)
-        (ack,) = server.say(REQUEST, UEFI, ciaddr="10.0.0.77", port=4011, to="10.0.0.1", source=("10.0.0.77", 4011))
-        self.assertEqual((ack.kind, ack.address, ack.file, ack.port), (ACK, 0, b"grub.efi", 4011))
-        self.assertEqual((ack.to.way, ack.to.address, ack.to.port), (Way.ROUTED, number("10.0.0.77"), 4011))
-        self.assertEqual([event.boot_file for event in server.told(Offered)], ["grub.efi"])
-        self.assertIs(server.machines.at(IPv4Address("10.0.0.77")), server.machine())
-
-    def test_systems(self) -> None:
-        """Machines that do not boot leave no trace; the system of one that did is known by its address."""
-        server = Server(PROXY)
-        taking = {**SYSTEM, 50: pack("!I", number("10.0.0.78")), 54: b"\x0a\0\0\x03"}
-        for kind, options in ((DISCOVER, SYSTEM), (REQUEST, taking), (None, {})):
-            self.assertEqual(server.say(kind, options), [])
-        self.assertEqual((len(server.machines), server.events), (0, []))
-        server.say(DISCOVER, UEFI)
-        server.say(REQUEST, taking)
-        self.assertIs(server.machines.at(IPv4Address("10.0.0.78")), server.machine())
-
-    def test_refused(self) -> None:
-        """The address of a machine that is refused is learnt with the refusal, so that it gets no file there either."""
-        server = Server(PROXY, access=Access(*[Verdict(False, "no")] * 2))
-        server.say(DISCOVER, UEFI)
-        server.say(REQUEST, {**UEFI, 50: pack("!I", number("10.0.0.77")), 54: b"\x0a\0\0\x03"})
-        machine = server.machines.at(IPv4Address("10.0.0.77"))
-        self.assertEqual(machine.refusal, Refusal("no"))
-
-    def test_never_an_address(self) -> None:
-        """Nothing is ever written down."""
-        server = Server(PROXY)
-        for options in (BIOS, UEFI, UEFI_HTTP, IPXE):
-            server.say(DISCOVER, options)
-        self.assertEqual({sent.address for sent in server.wire.sent}, {0})
-        self.assertEqual(server.store.claims, [])
 
 
 class RelayTests(SynchronousTestCase):

@@ -60,6 +60,9 @@ ipxe = http://10.0.0.1/boot.ipxe
 root = /srv
 """
 
+SIMPLE = USUAL.replace("[bootpd]", "[bootpd]\nallow_simple_dhcp = yes")
+PROXY = USUAL.replace("pool_start = 10.0.0.100\npool_count = 3", "mode = proxy\ninterface = eth0")
+
 
 def number(address: str) -> int:
     """An address as the DHCP room has it."""
