@@ -71,14 +71,19 @@ def load(in_thread: InThread, fd: int, offset: int, length: int) -> Deferred[Any
 
     def read() -> None:
         try:
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(own, offset, LOOK_AHEAD * length, os.POSIX_FADV_WILLNEED)
+            announce(own, offset, length)
             for at in range(offset, offset + length, PIECE):  # all of it: that was advice, of which a disk takes a part
                 os.pread(own, min(PIECE, offset + length - at), at)
         finally:
             os.close(own)
 
     return in_thread(read)
+
+
+def announce(fd: int, offset: int, length: int) -> None:
+    """Tell a disk that so much of a file is wanted now, and more of it soon; it may have to be waited for."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, offset, LOOK_AHEAD * length, os.POSIX_FADV_WILLNEED)
 
 
 class LocalFiles:
@@ -179,16 +184,32 @@ class LocalFiles:
             self._close(shared)
 
     def _close(self, shared: Shared) -> None:
-        os.close(shared.fd)
+        self._shut(shared.fd, shared.device)
         self._idle.discard(shared)
         if self._shared.get(shared.key) is shared:
             del self._shared[shared.key]
+
+    def _shut(self, fd: int, device: int) -> None:
+        """Close a descriptor; a server's may have to wait for that too."""
+        os.close(fd)
 
 
 class Shared:
     """One open file, and how many read it."""
 
-    __slots__ = ("_files", "_identity", "_path", "_readers", "etag", "fd", "key", "modified", "size", "source")
+    __slots__ = (
+        "_files",
+        "_identity",
+        "_path",
+        "_readers",
+        "device",
+        "etag",
+        "fd",
+        "key",
+        "modified",
+        "size",
+        "source",
+    )
 
     def __init__(self, files: LocalFiles, key: Key, fd: int, source: str, status: os.stat_result) -> None:
         self._files = files
@@ -196,6 +217,7 @@ class Shared:
         self._path = raw(source)
         self._readers = 0
         self.key = key
+        self.device = status.st_dev
         self.fd = fd
         self.source = source
         self.size = status.st_size

@@ -1,8 +1,8 @@
 """
 Whether the way to a file is in memory, or a disk has to be waited for at its directories.
 
-The kernel tells since Linux 5.12 (openat2(2), C{RESOLVE_CACHED}), and not what another host or program knows
-(NFS, FUSE).  Both are hints, which decide where a file is opened and not what is found.
+The kernel tells since Linux 5.12 (openat2(2), C{RESOLVE_CACHED}); not of what another host or program knows, see
+L{pybootd.content.memory}.  It is a hint, which decides where a file is opened and not what is found.
 """
 
 from __future__ import annotations
@@ -10,12 +10,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from functools import lru_cache
-
-from pybootd.content.memory import kind_of
-
-DISTANT = ("fuse", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "afs", "lustre", "gfs2", "ocfs2")
-"""File systems that may ask somebody else at each opening, whatever is in memory."""
 
 _OPENAT2 = 437
 _AT_FDCWD = -100
@@ -59,10 +53,3 @@ class Lookup:
         if error in _UNKNOWN:
             self.possible = False
         return 0 if error == errno.ENOTDIR or not self.possible else error
-
-
-@lru_cache(maxsize=64)
-def is_distant(device: int) -> bool:
-    """Whether the file system with that device number is one of L{DISTANT}."""
-    kind = kind_of(device)
-    return kind in DISTANT or kind.startswith("fuse.")

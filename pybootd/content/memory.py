@@ -1,5 +1,5 @@
 """
-File systems that are all memory, of which no read waits for a disk.
+File systems that are all memory, of which no read waits for a disk, and such as wait for another host or program.
 
 The kernel says of most disks whether a read would have to wait (C{RWF_NOWAIT}), but not of network file systems, of
 those made by a program (FUSE) or of a container's layers, nor of tmpfs; of these only the last need not be feared.
@@ -14,9 +14,12 @@ from pathlib import Path
 from struct import unpack_from
 
 KINDS = ("tmpfs", "ramfs", "rootfs", "devtmpfs")
+"""All memory."""
+
+DISTANT = ("fuse", "fuseblk", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "afs", "lustre", "gfs2", "ocfs2")
+"""File systems that may ask somebody else at each opening, whatever is in memory."""
 
 MOUNTS = Path("/proc/self/mountinfo")
-
 
 _STATX = getattr(ctypes.CDLL(None), "statx", None) if os.uname().sysname == "Linux" else None
 _EMPTY_PATH, _DONT_SYNC = 0x1000, 0x4000
@@ -25,11 +28,26 @@ _DEVICE = "136x2I"
 
 
 def in_memory(fd: int) -> bool:
-    """Whether an open file is on such a file system; no, where that cannot be found out."""
+    """Whether an open file is on one of L{KINDS}; no, where that cannot be found out."""
     try:
         return _all_memory(device_of(fd))
     except OSError:
         return False
+
+
+def is_distant_file(fd: int) -> bool:
+    """Whether an open file is on one of L{DISTANT}."""
+    try:
+        return is_distant(device_of(fd))
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def is_distant(device: int) -> bool:
+    """Whether the file system with that device number is one of L{DISTANT}."""
+    kind = kind_of(device)
+    return kind in DISTANT or kind.startswith("fuse.")
 
 
 def device_of(fd: int) -> int:

@@ -11,13 +11,15 @@ import errno
 import os
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybootd.content.content import Content
 from pybootd.content.local import InThread, Key, LocalFiles, Shared
-from pybootd.content.lookup import Lookup, is_distant
+from pybootd.content.lookup import Lookup
+from pybootd.content.memory import is_distant
 from pybootd.content.walk import open_below, raw
 from pybootd.errors import SourceFailed
 
@@ -97,7 +99,7 @@ class ServedFiles(LocalFiles):
         fd, source, status = opened
         current = self._shared.get(key)
         if current is not None and current.is_(status):
-            os.close(fd)
+            self._shut(fd, status.st_dev)
             return current
         return self._keep(key, fd, source, status)
 
@@ -110,6 +112,16 @@ class ServedFiles(LocalFiles):
                 self._distant.popitem(last=False)
         return super()._keep(key, fd, source, status)
 
+    def _shut(self, fd: int, device: int) -> None:
+        if is_distant(device):  # which is told of it, and answers (FUSE)
+            self._thread(partial(os.close, fd)).addErrback(_ignored)
+        else:
+            super()._shut(fd, device)
+
     @staticmethod
     def _directory(key: Key) -> tuple[str, str]:
         return key[0], key[1].rpartition("/")[0]
+
+
+def _ignored(_: Failure) -> None:
+    """Somebody else's disk has it that a file, which was only read, is closed badly."""

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer, IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybootd.content.local import InThread, is_cached, load
+from pybootd.content.local import InThread, announce, is_cached, load
+from pybootd.content.memory import is_distant_file
 
 AVAILABLE = hasattr(os, "sendfile")
 
@@ -34,6 +36,7 @@ CORKED_AMONG = 4
 """With no more pumps than this, full segments are worth a system call; with many it is the other way round."""
 
 GONE = "The client went away"
+CUT = "The file became shorter while it was being sent"
 
 _CORK = getattr(socket, "TCP_CORK", None)
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ETIMEDOUT)
@@ -52,6 +55,31 @@ def at_once(connection: socket.socket, file: int, begin: int, end: int, in_threa
         return os.sendfile(connection.fileno(), file, begin, end - begin)
     except OSError:
         return 0
+
+
+def send_in_thread(
+    in_thread: InThread, connection: socket.socket, file: int, begin: int, end: int
+) -> Deferred[int | None]:
+    """
+    Have a thread send a part of a file whose disk may let wait for every byte, even of what is in memory.
+
+    @param connection: to be closed when that is over, and not before.
+    @param file: may be closed meanwhile.
+    @return: fires with how many bytes have left; None where the socket takes none now.
+    @raise OSError: there is no further descriptor.
+    """
+    own = os.dup(file)
+
+    def send() -> int | None:
+        try:
+            announce(own, begin, end - begin)
+            return os.sendfile(connection.fileno(), own, begin, end - begin)
+        except BlockingIOError:
+            return None
+        finally:
+            os.close(own)
+
+    return in_thread(send)
 
 
 class Carrier(Protocol):
@@ -124,7 +152,8 @@ class Pump:
         self._corked = False
         self._taken = False
         self._registered = False
-        self._loading = False
+        self._waiting = False
+        self._elsewhere: socket.socket | None = None
         self._running = True
 
     def start(self, channel: Any, *, clear: bool = False) -> None:
@@ -146,7 +175,7 @@ class Pump:
             self._taken = True
             self._transport.unregisterProducer()
             self._transport.registerProducer(self, False)
-        if clear and self._carrier is None and self._running and self._own_descriptor() and not self._loading:
+        if clear and self._carrier is None and self._running and self._own_descriptor() and not self._waiting:
             self._reactor.addWriter(self)
 
     def resumeProducing(self) -> None:
@@ -180,24 +209,26 @@ class Pump:
     def _own_descriptor(self) -> bool:
         """Have a descriptor of the socket that the reactor does not know yet."""
         try:
-            self._fd = os.dup(self._transport.getHandle().fileno())
+            if self._fd < 0:
+                self._fd = os.dup(self._transport.getHandle().fileno())
         except OSError as error:
-            self._finish(f"The file cannot be sent: {error.strerror}")
+            self._fail(error)
             return False
         return True
 
     def _send(self, fd: int) -> None:
         """Send what the socket takes, or what is fair."""
         begun = self._offset
+        cold = False
         try:
             for _ in range(ROUNDS):
                 length = self._known()
-                if not length and self._offset < self._end and self._in_thread is not None:
-                    self._load(self._in_thread)
+                cold = not length and self._offset < self._end
+                if cold:
                     break
                 sent = os.sendfile(fd, self._file, self._offset, length)
                 if not sent:
-                    self._finish("The file became shorter while it was being sent")
+                    self._finish(CUT)
                     return
                 self._offset += sent
                 if self._offset == self._end:
@@ -205,12 +236,20 @@ class Pump:
         except BlockingIOError:
             pass
         except OSError as error:
-            self._finish(GONE if error.errno in _GONE else f"The file cannot be sent: {error.strerror}")
+            self._fail(error)
             return
-        if self._offset > begun:
-            self._progress(self._offset - begun)
+        self._have_sent(self._offset - begun)
+        if cold and self._in_thread is not None:
+            self._wait(self._in_thread)
+
+    def _have_sent(self, count: int) -> None:
+        if count:
+            self._progress(count)
         if self._offset == self._end:
             self._finish(None)
+
+    def _fail(self, error: OSError) -> None:
+        self._finish(GONE if error.errno in _GONE else f"The file cannot be sent: {error.strerror}")
 
     # another process that sends in place of this one
 
@@ -240,7 +279,7 @@ class Pump:
     def _advance(self) -> None:
         """Send what goes at once, and the rest when the socket takes more."""
         self.doWrite()
-        if self._running and not self._loading:
+        if self._running and not self._waiting:
             self._reactor.addWriter(self)
 
     def _known(self) -> int:
@@ -253,19 +292,51 @@ class Pump:
             self._looked = self._offset + length
         return max(0, self._looked - self._offset)
 
-    def _load(self, in_thread: InThread) -> None:
-        """Let a thread wait for the disk; once for each part: there are file systems of which nobody can tell."""
-        length = min(CHUNK, self._end - self._offset)
-        self._looked = self._offset + length
-        self._loading = True
+    def _wait(self, in_thread: InThread) -> None:
+        """
+        Let a thread wait for the disk; once for each part: there are file systems of which nobody can tell.
+
+        What another host or program has is also sent by the thread, for it may be asked about what is in memory.
+        """
+        begin, end = self._offset, min(self._offset + CHUNK, self._end)
+        self._waiting = True
         if self._fd >= 0:
             self._reactor.removeWriter(self)
-        load(in_thread, self._file, self._offset, length).addBoth(self._loaded)
+        try:
+            if is_distant_file(self._file):
+                self._elsewhere = self._transport.getHandle().dup()
+                send_in_thread(in_thread, self._elsewhere, self._file, begin, end).addBoth(self._sent_elsewhere)
+            else:
+                self._looked = end
+                load(in_thread, self._file, begin, end - begin).addBoth(self._loaded)
+        except OSError as error:
+            self._close_elsewhere()
+            self._fail(error)
 
     def _loaded(self, _: object) -> None:
-        self._loading = False
-        if self._running:
+        self._waiting = False
+        if self._running and self._own_descriptor():
             self._advance()
+
+    def _sent_elsewhere(self, sent: int | Failure | None) -> None:
+        self._waiting = False
+        self._close_elsewhere()
+        if not self._running:
+            return
+        if isinstance(sent, Failure):
+            self._fail(sent.value if isinstance(sent.value, OSError) else OSError(errno.EIO, str(sent.value)))
+        elif sent == 0:
+            self._finish(CUT)
+        else:
+            self._offset += sent or 0
+            self._have_sent(sent or 0)
+            if self._running and self._own_descriptor():
+                self._reactor.addWriter(self)
+
+    def _close_elsewhere(self) -> None:
+        connection, self._elsewhere = self._elsewhere, None
+        if connection is not None:
+            connection.close()
 
     def _finish(self, problem: str | None) -> None:
         if not self._running:
@@ -278,6 +349,9 @@ class Pump:
             self._reactor.removeWriter(self)
             os.close(self._fd)
             self._fd = -1
+        if self._elsewhere is not None:  # the thread's hold on it would keep the connection from its end
+            with suppress(OSError):
+                self._elsewhere.shutdown(socket.SHUT_RDWR)
         if problem is None:
             self._cork(False)
             if self._taken and not self.settling:

@@ -9,16 +9,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.content import lookup, memory
-from pybootd.content.lookup import Lookup, is_distant
+from pybootd.content.lookup import Lookup
 from tests.support.tree import open_descriptors
-
-MOUNTS = """\
-21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 21 0:50 / /srv/nfs rw - nfs4 server:/export rw
-31 21 0:51 / /srv/disk rw shared:5 - fuse.sshfs host: rw
-32 21 0:52 / /srv/tmp rw - tmpfs tmpfs rw
-"""
 
 
 class LookupTests(SynchronousTestCase):
@@ -55,14 +47,3 @@ class LookupTests(SynchronousTestCase):
             one._where = None
             self.assertEqual([one.errno(b"/x"), one.errno(b"/y")], [0, 0])
             self.assertEqual(len(asked), 1)
-
-    def test_distant(self) -> None:
-        """Network file systems, and those made by a program, ask somebody else."""
-        mounts = Path(self.mktemp())
-        mounts.write_text(MOUNTS)
-        self.patch(memory, "MOUNTS", mounts)
-        is_distant.cache_clear()
-        self.addCleanup(is_distant.cache_clear)
-        found = {number: is_distant(os.makedev(*number)) for number in ((8, 1), (0, 50), (0, 51), (0, 52), (9, 9))}
-        self.assertEqual(found, {(8, 1): False, (0, 50): True, (0, 51): True, (0, 52): False, (9, 9): False})
-        self.assertIn("nfs4", lookup.DISTANT)

@@ -1,4 +1,4 @@
-"""Which file systems are all memory."""
+"""Which file systems are all memory, and which are another host's."""
 
 from __future__ import annotations
 
@@ -8,9 +8,38 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.content import memory
-from pybootd.content.memory import device_of, in_memory
+from pybootd.content.memory import device_of, in_memory, is_distant, is_distant_file
 
 LINE = "36 25 {device} / {place} rw,relatime shared:1 - {kind} {kind} rw\n"
+
+
+MOUNTS = """\
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 21 0:50 / /srv/nfs rw - nfs4 server:/export rw
+31 21 0:51 / /srv/disk rw shared:5 - fuse.sshfs host: rw
+32 21 0:52 / /srv/tmp rw - tmpfs tmpfs rw
+"""
+
+
+class DistantTests(SynchronousTestCase):
+    def test_distant(self) -> None:
+        """Network file systems, and those made by a program, ask somebody else."""
+        mounts = Path(self.mktemp())
+        mounts.write_text(MOUNTS)
+        self.patch(memory, "MOUNTS", mounts)
+        is_distant.cache_clear()
+        self.addCleanup(is_distant.cache_clear)
+        found = {number: is_distant(os.makedev(*number)) for number in ((8, 1), (0, 50), (0, 51), (0, 52), (9, 9))}
+        self.assertEqual(found, {(8, 1): False, (0, 50): True, (0, 51): True, (0, 52): False, (9, 9): False})
+        self.assertIn("nfs4", memory.DISTANT)
+
+    def test_file(self) -> None:
+        """An open file is, where its file system is; one that is not open is not."""
+        self.patch(memory, "is_distant", lambda device: device == os.stat("/").st_dev)  # noqa: PTH116
+        fd = os.open("/", os.O_RDONLY)
+        self.assertTrue(is_distant_file(fd))
+        os.close(fd)
+        self.assertFalse(is_distant_file(fd))
 
 
 class InMemoryTests(SynchronousTestCase):

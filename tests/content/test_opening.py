@@ -34,6 +34,7 @@ class OpeningTests(SynchronousTestCase):
         self.distant = False
         self.patch(opening, "is_distant", lambda device: self.distant)
         self.files = ServedFiles(self.threads, self.clock.callLater, self.lookup)
+        self.addCleanup(self.threads.run)
         self.addCleanup(self.clock.advance, KEPT)
 
     def lookup(self, path: bytes) -> int:
@@ -116,6 +117,17 @@ class OpeningTests(SynchronousTestCase):
         third.body.close()
         self.distant = False
         self.now("b/file").body.close()
+
+    def test_distant_close(self) -> None:
+        """A thread closes a file of such a file system, too: whose it is, is asked and may not answer."""
+        self.error, self.distant = 0, True
+        content = self.now()
+        content.body.close()
+        before = open_descriptors()
+        self.clock.advance(KEPT)
+        self.assertEqual(open_descriptors(), before)
+        self.threads.run()
+        self.assertEqual(open_descriptors(), before - 1)
 
     def test_memory(self) -> None:
         """So many directories are kept in mind, and no more."""

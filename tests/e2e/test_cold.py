@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.e2e.support.case import EndToEndTestCase
 from tests.e2e.support.disks import NEEDED, FragileDisk
+from tests.e2e.support.lab import until
+from tests.e2e.support.program import Program
 from tests.e2e.support.servers import Pybootd
 
 TOP = Path(__file__).resolve().parents[2]
@@ -24,6 +26,8 @@ SEEK = 1.0
 """Seconds; what it takes to find a file, several times for each."""
 
 SMALL = 500
+OTHERS = "from tests.e2e.support.beside import web\nfor _ in range(20): assert len(web('small')) == 500"
+
 SHARE = 0.6
 """Of all moments, a fifth of a read each: in so many each kind of client has an answer, at least."""
 
@@ -35,6 +39,7 @@ class ColdTests(EndToEndTestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.hosts = 0
         self.files = {name: os.urandom(READ * READS - 7) for name in ("one", "two")}
         contents = self.lab.directory("contents")
         for name, data in self.files.items():
@@ -57,14 +62,17 @@ class ColdTests(EndToEndTestCase):
             ports=[("udp", 67), ("udp", 69), ("tcp", 80)],
         )
 
+    def python(self, *words: str) -> Program:
+        """A module of the tests', or some lines, on a host of its own."""
+        self.hosts += 1
+        host = self.lab.segment.host(f"10.77.0.{10 - self.hosts}/24")
+        return host.start(sys.executable, *words, directory=TOP, environment={"PYTHONPATH": str(TOP)})
+
     def test_others(self) -> None:
         """While two clients wait for a disk, all others are answered; and the two get what they wait for."""
         self.disk.slow(DELAY)
         self.disk.slow_names(SEEK)
-        words = ("tests.e2e.support.beside", "eth0", "disk/one", "disk/two", "small", str(SMALL))
-        client = self.lab.segment.host("10.77.0.9/24").start(
-            *(sys.executable, "-m", *words), directory=TOP, environment={"PYTHONPATH": str(TOP)}
-        )
+        client = self.python("-m", "tests.e2e.support.beside", "eth0", "disk/one", "disk/two", "small", str(SMALL))
         self.assertEqual(client.wait(240), 0, client.output)
         seen = json.loads(client.output)
         for kind, name in (("tftp", "one"), ("http", "two")):
@@ -73,4 +81,26 @@ class ColdTests(EndToEndTestCase):
             self.assertGreater(seconds, (DELAY * READS + 2 * SEEK) * 0.9, "the disk is not slow")
         for kind, share in seen["shares"].items():
             self.assertGreater(share, SHARE, (kind, seen))
+        self.assertNotIn("Traceback", self.pybootd.log)
+
+    def test_hangs(self) -> None:
+        """
+        A disk that hangs while its file is on its way to a client stops nobody else, though it has to be asked about
+        each byte anew; and when it answers again, the client gets the rest.
+        """
+        self.disk.forgets()
+        go = self.lab.scratch / "go"
+        client = self.python("-m", "tests.e2e.support.pausing", "disk/two", str(go))
+        until(lambda: "begun" in client.output, 60, "the download's begin")
+        self.disk.hangs()
+        try:
+            go.touch()
+            until(lambda: "again" in client.output, 60, "the client's going on")
+            others = self.python("-c", OTHERS)
+            self.assertEqual(others.wait(120), 0, others.output)
+            self.assertNotIn("ended", client.output, "the disk does not hang")
+        finally:
+            self.disk.recovers()
+        self.assertEqual(client.wait(120), 0, client.output)
+        self.assertIn(f"ended {hashlib.sha256(self.files['two']).hexdigest()}", client.output)
         self.assertNotIn("Traceback", self.pybootd.log)

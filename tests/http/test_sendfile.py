@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from pybootd.http import sendfile
-from pybootd.http.sendfile import CHUNK, GONE, ROUNDS, Pump, at_once
+from pybootd.http.sendfile import CHUNK, CUT, GONE, ROUNDS, Pump, at_once
 from tests.support.http import Reactor, Transport
 from tests.support.tree import open_descriptors
 from tests.support.web import Threads
@@ -357,6 +357,74 @@ class ClearTests(PumpCase):
         self.transport.lose()
         threads.run()
         self.assertEqual((self.done, self.reactor.writers), ([GONE], []))
+
+
+class DistantTests(PumpCase):
+    """A file of another host or program, which may let wait for every byte, is sent by a thread."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.threads = Threads()
+        self.threads.held = True
+        self.patch(sendfile, "is_cached", lambda *_: False)
+        self.patch(sendfile, "is_distant_file", lambda _: True)
+
+    def begin(self, begin: int = 0, end: int = len(DATA)) -> Pump:
+        pump = self.made(begin, end, in_thread=self.threads)
+        pump.start(self.channel, clear=True)
+        return pump
+
+    def test_thread(self) -> None:
+        """The reactor only hears when the socket takes more; each time a thread sends what it takes."""
+        pump = self.begin(5)
+        turns = 0
+        while not self.done:
+            self.assertEqual(self.reactor.writers, [], "the reactor waits for nothing while the thread does")
+            with patch("os.sendfile", side_effect=AssertionError):
+                self.take()
+            self.threads.run()
+            self.assertIn(self.reactor.writers, ([], [pump]))
+            self.reactor.turn()
+            turns += 1
+        self.take()
+        self.assertGreater(turns, len(DATA) // CHUNK)
+        self.assertTrue(self.received == DATA[5:])
+        self.assertEqual((self.done, self.progress), ([None], len(DATA) - 5))
+        self.assertIs(self.transport.producer, self.channel)
+
+    def test_full(self) -> None:
+        """A socket that takes nothing is waited for."""
+        pump = self.begin()
+        with patch("os.sendfile", side_effect=BlockingIOError):
+            self.threads.run()
+        self.assertEqual((self.done, self.progress, self.reactor.writers), ([], 0, [pump]))
+
+    def test_fails(self) -> None:
+        """What the thread finds out ends the transfer: the disk's error, a file that is cut, a client that is gone."""
+        for error in (OSError(errno.EIO, "Input/output error"), OSError(errno.EPIPE, "Broken pipe")):
+            self.begin()
+            with patch("os.sendfile", side_effect=error):
+                self.threads.run()
+        self.begin()
+        with patch("os.sendfile", return_value=0):
+            self.threads.run()
+        self.assertEqual(self.done, ["The file cannot be sent: Input/output error", GONE, CUT])
+        self.assertEqual(self.reactor.writers, [])
+
+    def test_no_descriptor(self) -> None:
+        """Without a descriptor for the thread, too."""
+        with patch("os.dup", side_effect=OSError(errno.EMFILE, "Too many open files")):
+            self.begin()
+        self.assertEqual(self.done, ["The file cannot be sent: Too many open files"])
+
+    def test_gone(self) -> None:
+        """A client that leaves meanwhile is not kept by the thread, which may hang for ever."""
+        pump = self.begin()
+        pump.stopProducing()
+        self.assertEqual(self.done, [GONE])
+        self.assertEqual(self.transport.theirs.recv(100), b"", "the connection is still there")
+        self.threads.run()
+        self.assertEqual((self.done, self.progress), ([GONE], 0))
 
 
 class AtOnceTests(PumpCase):

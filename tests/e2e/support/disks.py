@@ -54,6 +54,18 @@ class FragileDisk:
         """To find a file takes so long from now on, each time anew."""
         self._command("names", str(seconds))
 
+    def forgets(self) -> None:
+        """Nothing of a file that is opened from now on stays in memory."""
+        self._command("forgets")
+
+    def hangs(self) -> None:
+        """From now on nothing is read, until it L{recovers}."""
+        self._command("hangs")
+
+    def recovers(self) -> None:
+        """It answers again."""
+        self._command("recovers")
+
     def _command(self, *words: str) -> None:
         assert self._popen.stdin is not None
         self._popen.stdin.write(" ".join(words) + "\n")

@@ -11,6 +11,8 @@ Commands come on standard input, one a line, each answered by C{done}:
     cut DIRECTORY SEED what would be on the disk if the power were cut now goes into this directory
     slow SECONDS       from now on a read takes so long, and those of one file go one after the other
     names SECONDS      from now on a name is looked up so long
+    forgets            nothing of a file that is opened from now on stays in memory
+    hangs              from now on nothing is read, until it C{recovers}
     fault NAME         from now on writing fails with this error (C{EROFS}, C{EIO}), or not (C{none})
     ================== =============================================================================
 """
@@ -103,6 +105,9 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
         self.fault = 0
         self.delay = 0.0
         self.seek = 0.0
+        self.forgets = False
+        self.answers = trio.Event()
+        self.answers.set()
 
     def load(self, directory: Path) -> None:
         """These files are on the disk."""
@@ -136,6 +141,12 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
             self.delay = float(words[1])
         elif words[0] == "names":
             self.seek = float(words[1])
+        elif words[0] == "forgets":
+            self.forgets = True
+        elif words[0] == "hangs":
+            self.answers = trio.Event()
+        elif words[0] == "recovers":
+            self.answers.set()
         else:
             self.fault = getattr(errno, words[1], 0)
         print("done", flush=True)
@@ -203,10 +214,11 @@ class Disk(pyfuse3.Operations):  # type: ignore[misc]
     async def open(self, inode: int, flags: int, ctx: Any) -> Any:
         if flags & (os.O_WRONLY | os.O_RDWR):
             self.writable()
-        return pyfuse3.FileInfo(fh=inode)
+        return pyfuse3.FileInfo(fh=inode, direct_io=self.forgets)
 
     async def read(self, fh: int, off: int, size: int) -> bytes:
         file = self.files[fh]
+        await self.answers.wait()
         if self.delay:
             async with file.turn:
                 await trio.sleep(self.delay)
