@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from ipaddress import IPv4Address
 from itertools import islice
+from socket import socket
 from typing import Any
 
 from attrs import evolve
@@ -108,12 +109,12 @@ class DhcpService(Service):
         address, device = (str(bootpd.address), "") if own is None else ("0.0.0.0", own.name)
         for number in wanted:
             sock = bind_udp(address, number, what, device)
-            self._ports[number] = DatagramPort(sock, self._receiver(number), self._shared.reactor)
+            self._ports[number] = self._port(sock, number)
         if own is None and not (bootpd.address.is_unspecified or bootpd.address.is_loopback):
             # a socket at one address hears nothing of what is sent to everybody
             sock = bind_udp(EVERYBODY, bootpd.port, what)
             if sock.fileno() != self._ports[bootpd.port].fileno():  # the one that systemd opened hears everything
-                self._broadcasts = DatagramPort(sock, self._receiver(bootpd.port), self._shared.reactor)
+                self._broadcasts = self._port(sock, bootpd.port)
         served = self._served()
         self._neighbours = neighbours(served, self._shared.reactor)
         if self._needs_echo():
@@ -134,12 +135,17 @@ class DhcpService(Service):
         machine = self._shared.machines.get(mac)
         return machine is not None and machine.firmware is Firmware.IPXE
 
-    def _receiver(self, port: int) -> Callable[[bytes, tuple[str, int], int, int], None]:
+    def _port(self, sock: socket, port: int) -> DatagramPort:
         def receive(data: bytes, source: tuple[str, int], destination: int, interface: int) -> None:
             if self._dhcp is not None:
                 self._dhcp.received(data, source, destination, interface, port)
 
-        return receive
+        def answer() -> None:
+            # OFFERs do not wait for the disk, as the leases of the same wake-up do
+            if self._transport is not None:
+                self._transport.flush()
+
+        return DatagramPort(sock, receive, self._shared.reactor, answer)
 
     def startService(self) -> None:
         super().startService()

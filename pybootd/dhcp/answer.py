@@ -75,7 +75,7 @@ def answer(
             own[13] = pack("!H", min((facts.boot_file_size + 511) // 512, 0xFFFF))
         if request.uuid:
             own[97] = b"\0" + request.uuid
-    if request.subnet in network and address:
+    if request.subnet and address and request.subnet in network:
         own[118] = pack("!I", request.subnet)  # RFC 3011: what was used is said; a relay's word counts more
     _identity(own, situation, type)
     return Reply(

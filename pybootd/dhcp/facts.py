@@ -149,7 +149,7 @@ class Situation:
     def may_have(self, address: int) -> bool:
         """Whether this address is of the network, left to this machine by the configuration, and nobody else's now."""
         return (
-            address in self.network
+            self.network.first <= address <= self.network.last
             and self.settings.reserved.get(address, self.key) == self.key
             and address not in self.facts.taken
         )

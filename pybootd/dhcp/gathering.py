@@ -54,13 +54,10 @@ class Gathering:
         now, key = self._time(), request.key
         if network is None:
             return Facts(now, verdict, booted=machine.booted)
-        if attempt is None:
-            attempt = self._history.attempt(key, request, now) if request.boots else 0
-        loaded, loads = self._history.loads(key, now) if request.firmware is Firmware.IPXE else ("", 0)
         lease, spoken = self._table.of(key, network.first, network.last), spoken_of(request)
         could_have = {spoken, settings.host(key).address, lease.address if lease is not None else 0}
         taken = [one for one in could_have if one and self._table.taken(one, key, now)]
-        return Facts(
+        facts = Facts(
             now,
             verdict,
             lease,
@@ -70,11 +67,14 @@ class Gathering:
             booted=machine.booted,
             writable=not self._commit.failing,
             alone=self._commit.alone,
-            attempt=attempt,
-            loaded=loaded,
-            loads=loads,
-            next_boot=self._once.file(key, request, now) if self._once is not None and request.boots else "",
         )
+        if request.boots:
+            facts.attempt = self._history.attempt(key, request, now) if attempt is None else attempt
+            if request.firmware is Firmware.IPXE:
+                facts.loaded, facts.loads = self._history.loads(key, now)
+            if self._once is not None:
+                facts.next_boot = self._once.file(key, request, now)
+        return facts
 
     def stranger(self, settings: Settings, request: Request, network: Network) -> bool:
         """

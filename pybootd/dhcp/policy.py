@@ -131,13 +131,13 @@ def _denied(silence: Decision, situation: Situation) -> Decision:
 def _strange_hardware(situation: Situation) -> str:
     """An access list knows 6 bytes of Ethernet; other types and lengths would walk around it."""
     request = situation.request
-    if request.htype == INFINIBAND:
-        if not request.client_id:
-            return "an InfiniBand client without an identifier (RFC 4390)"
-        return "an InfiniBand client, which no access list can tell" if situation.settings.guarded else ""
-    if request.htype != ETHERNET or len(request.chaddr) != 6:
+    if request.htype == ETHERNET and len(request.chaddr) == 6:
+        return ""
+    if request.htype != INFINIBAND:
         return f"hardware type {request.htype} with {len(request.chaddr)} bytes is no Ethernet"
-    return ""
+    if not request.client_id:
+        return "an InfiniBand client without an identifier (RFC 4390)"
+    return "an InfiniBand client, which no access list can tell" if situation.settings.guarded else ""
 
 
 def _known(situation: Situation) -> bool:

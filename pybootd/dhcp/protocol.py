@@ -325,9 +325,10 @@ class Dhcp:
             self._exchanges.decided(machine.mac, request, decision)
         if decision.reason and not decision.routine:
             self._telling.refused(request, machine, decision)
-        if decision.denied or decision.replies:
-            setting = decision.setting or str(decision.origin or "")
-            machine.refusal = Refusal(decision.reason, setting) if decision.denied else None
+        if decision.denied:
+            machine.refusal = Refusal(decision.reason, decision.setting or str(decision.origin or ""))
+        elif decision.replies:
+            machine.refusal = None
         if decision.uses:
             self._machines.settle(machine, IPv4Address(decision.uses))
             if self._once is not None and request.kind is Kind.SELECTING:

@@ -58,7 +58,8 @@ class DhcpTransport:
         self._call_later = call_later
         self._echo = echo
         self._leaving: list[tuple[bytes, Destination, Network, int]] = []
-        """Replies that wait for the end of this wake-up, which brings a bounded number of them."""
+        """Replies that wait for the end of this wake-up, of which there is a bounded number."""
+        self._scheduled = False
         self._ended = False
 
     def turn(self, probe_seconds: float, echo: Echo | None) -> None:
@@ -69,9 +70,14 @@ class DhcpTransport:
         """Send one reply, soon; what cannot leave is logged and lost, as datagrams are."""
         if self._ended:
             return
-        if not self._leaving:
-            self._call_later(0, self.flush)
+        if not self._scheduled:
+            self._scheduled = True
+            self._call_later(0, self._due)
         self._leaving.append((data, destination, network, port))
+
+    def _due(self) -> None:
+        self._scheduled = False
+        self.flush()
 
     def flush(self) -> None:
         """What waits leaves now."""

@@ -109,13 +109,21 @@ class DatagramPort(SocketReader):
 
     log = Logger()
 
-    def __init__(self, sock: socket.socket, receive: Receive, reactor: Any) -> None:
+    def __init__(
+        self, sock: socket.socket, receive: Receive, reactor: Any, after: Callable[[], None] = lambda: None
+    ) -> None:
+        """@param after: called when all datagrams of a wake-up were handed over."""
         super().__init__(sock, reactor)
         self._receive = receive
+        self._after = after
         self.port: int = sock.getsockname()[1]
         self.prefix = f"UDP {self.port}"
 
     def doRead(self) -> None:
+        self._read()
+        self._after()
+
+    def _read(self) -> None:
         for _ in range(BURST):
             try:
                 data, control, _, source = self._socket.recvmsg(LARGEST, 64)

@@ -117,6 +117,17 @@ class TransportTests(SynchronousTestCase):
         self.sent(self.transport, far, NEAR)
         self.assertEqual([told[0] for told in self.ports[67].told], [b"2", b"x"])
 
+    def test_flush(self) -> None:
+        """Whoever knows that it is all that there is need not wait."""
+        far = Destination(Way.ROUTED, RELAY, 67)
+        for _ in range(2):
+            self.transport.send(b"x", far, FAR, 67)
+            self.transport.flush()
+        self.assertEqual(len(self.ports[67].told), 2)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.advance(0)
+        self.assertEqual(len(self.ports[67].told), 2)
+
     def test_end(self) -> None:
         """At the end what waits leaves, and nothing more: the sockets are closed then."""
         near = Destination(Way.HARDWARE, CLIENT, 68, 2, MACHINE)

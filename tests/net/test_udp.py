@@ -48,6 +48,22 @@ class DatagramPortTests(SynchronousTestCase):
         self.port.stop()
         self.assertEqual((self.reactor.readers, self.socket.closed), ([], True))
 
+    def test_pause(self) -> None:
+        """It can be told to read no more, while answers still leave."""
+        self.port.start()
+        self.port.pause()
+        self.assertEqual((self.reactor.readers, self.socket.closed), ([], False))
+
+    def test_after(self) -> None:
+        """When all datagrams of a wake-up were handed over, whoever wants to know is told, once."""
+        port = DatagramPort(self.socket, lambda *what: self.heard.append(what), self.reactor, self.told)
+        self.socket.incoming += [(b"one", [], 0, CLIENT), (b"two", [], 0, CLIENT)]
+        port.doRead()
+        self.assertEqual(self.heard[2:], [("after", 2)])
+
+    def told(self) -> None:
+        self.heard.append(("after", len(self.heard)))
+
     def test_reactor_stops(self) -> None:
         """A reactor that stops closes the socket."""
         self.port.connectionLost(None)
