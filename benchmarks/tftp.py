@@ -1,7 +1,7 @@
 """
 TFTP side by side: pybootd, dnsmasq, tftpd-hpa, atftpd, and py3tftp and tftpy in Python, in one interleaved run.
 
-    sudo python -m benchmarks.tftp [--rounds 3] [--cases lockstep,windows,storms,small,loss,memory]
+    sudo python -m benchmarks.tftp [--rounds 3] [--cases lockstep,windows,storms,small,loss,memory,gigabit,refused]
                                    [--only pybootd,dnsmasq] [--offload] [--json FILE] [--write]
 
 Each server is on one core, a load in C on the other, with a cable of MTU 1500 between them.  Throughput is
@@ -9,8 +9,9 @@ given as a ratio to the best of the others in the same round, and processor time
 place and file's size are checked.  Needs root, gcc, and the peers (Debian: C{dnsmasq-base tftpd-hpa atftpd}); a peer
 that is not installed is left out and said so.  dnsmasq knows windows from version 2.92 on only, tftpd-hpa and tftpy not
 at all: they run those cases without.  tftpd-hpa and atftpd cannot both be installed on Debian, but the package of one
-can be unpacked (C{apt-get download atftpd; dpkg-deb -x atftpd_*.deb peers}) and put on the C{PATH}.  C{--write} puts
-the table of each group of cases and a plot of it into docs/performance.rst.
+can be unpacked (C{apt-get download atftpd; dpkg-deb -x atftpd_*.deb peers}) and put on the C{PATH}.  With C{--offload}
+the cable carries runs of packets whole, as adapters do that cut them by themselves.  C{--write} puts the table of each
+group of cases and a plot of it into docs/performance.rst.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import array
 import contextlib
+import errno
 import importlib.util
 import json
 import os
@@ -26,7 +28,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -62,6 +64,15 @@ class Case:
     """Of the datagrams, that arrive behind the next one."""
     buffer: int = 0
     """Packets that the switch port before the client holds; 0: as many as come."""
+    link: int = 0
+    """Mbit/s of the cable; 0: as fast as the machine is."""
+    refused: int = 0
+    """The error that a server gets who has the kernel cut a run; 0: it does."""
+
+    @property
+    def carried(self) -> float:
+        """MB of files a second that the cable carries: of each packet with its headers, the bytes of a block."""
+        return self.link / 8 * self.blksize / (self.blksize + 4 + 8 + 20 + 14)
 
 
 MB = 1 << 20
@@ -85,6 +96,14 @@ CASES = (
     Case("loss", "reordered, windowsize 16", 4 * MB, 1, 1, windowsize=16, reorder=0.05),
     Case("loss", "port of 24, windowsize 64", 8 * MB, 1, 1, windowsize=64, buffer=24),
     Case("memory", "256 clients, 20 ms", 256 << 10, 256, 256, delay=20000),
+    Case("gigabit", "lockstep 1468, gigabit", 24 * MB, 1, 1, link=1000),
+    Case("gigabit", "windowsize 16, gigabit", 128 * MB, 1, 1, windowsize=16, link=1000),
+    Case("gigabit", "windowsize 64, gigabit", 128 * MB, 1, 1, windowsize=64, link=1000),
+    Case("gigabit", "64 clients, gigabit", 4 * MB, 64, 64, link=1000),
+    Case("gigabit", "64 clients, windowsize 16, gigabit", 4 * MB, 64, 64, windowsize=16, link=1000),
+    Case("refused", "windowsize 4, EIO", 32 * MB, 1, 1, windowsize=4, refused=errno.EIO),
+    Case("refused", "windowsize 16, EINVAL", 48 * MB, 1, 1, windowsize=16, refused=errno.EINVAL),
+    Case("refused", "windowsize 64, EMSGSIZE", 64 * MB, 1, 1, windowsize=64, refused=errno.EMSGSIZE),
 )
 
 
@@ -148,6 +167,15 @@ TITLES = {
         "before the client holds that many packets, and drops what comes on top.",
     ),
     "memory": ("Memory", "The third figure of a cell is private memory for each transfer under way."),
+    "gigabit": (
+        "A gigabit",
+        "The cable passes on one gigabit a second, and throughput is given as a part of what it carries.  The third "
+        "figure of a cell is how much of a core the server needs for it.",
+    ),
+    "refused": (
+        "Without segmentation",
+        "The kernel refuses to cut runs into packets, as older ones do, and some adapters: blocks leave one by one.",
+    ),
 }
 """Of each group of cases: its heading in docs/performance.rst, and a word about it."""
 
@@ -231,6 +259,24 @@ def end(place: Lab, process: Process) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def cable(place: Lab, case: Case) -> Iterator[None]:
+    """The cable of this case: slower than the machine, or not."""
+    for namespace in (place.server, place.client) if case.link else ():
+        rate = ("rate", f"{case.link}mbit", "burst", "64kb", "latency", "20ms")
+        run("tc", "-n", namespace, "qdisc", "add", "dev", "eth0", "root", "tbf", *rate)
+    try:
+        yield
+    finally:
+        for namespace in (place.server, place.client) if case.link else ():
+            run("tc", "-n", namespace, "qdisc", "del", "dev", "eth0", "root", check=False)
+
+
+def refusing(command: Sequence[str], library: Path, case: Case) -> list[str]:
+    """The same server, on a kernel of this case."""
+    return ["env", f"LD_PRELOAD={library}", f"NOCUT_ERRNO={case.refused}", *command] if case.refused else list(command)
+
+
 def fill(root: Path, cases: Sequence[Case]) -> None:
     """The files: each 8-byte word is its own index."""
     root.mkdir()
@@ -256,8 +302,10 @@ def main() -> None:
         scratch = place.scratch
         scratch.chmod(0o755)
         fill(scratch / "root", cases)
-        binary = scratch / "tftpload"
+        binary, library = scratch / "tftpload", scratch / "nocut.so"
         run("gcc", "-O2", "-o", str(binary), str(Path(__file__).with_name("tftpload.c")))
+        source = Path(__file__).with_name("nocut.c")
+        run("gcc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl")
         for namespace in (place.server, place.client):
             state = "on" if options.offload else "off"
             run("ip", "netns", "exec", namespace, "ethtool", "-K", "eth0", "tx-udp-segmentation", state, check=False)
@@ -278,10 +326,11 @@ def main() -> None:
                 for name, command in commands.items():
                     if any(one is None or not one.whole for one in results[case.name][name]):
                         continue  # it had its chance
-                    process = place.start(name, command)
+                    process = place.start(name, refusing(command, library, case))
                     place.listening(process, 69)
                     try:
-                        results[case.name][name].append(measure(place, binary, process, case))
+                        with cable(place, case):
+                            results[case.name][name].append(measure(place, binary, process, case))
                     finally:
                         end(place, process)
     print(machine(), "- UDP segmentation by the cable" if options.offload else "")
@@ -300,10 +349,12 @@ def main() -> None:
 
 
 def compared(case: Case, by_name: dict[str, list[Result | None]]) -> dict[str, report.Spread | None]:
-    """Each server's throughput, to the best of the C servers in the same round."""
+    """Each server's throughput, to what the cable carries, or to the best of the C servers in the same round."""
     rates = {name: [one.rate if one else 0.0 for one in runs] for name, runs in by_name.items()}
     peers = [seen for name, seen in rates.items() if name not in ("pybootd", *PYTHON)]
     best = [max(seen) for seen in zip_longest(*peers, fillvalue=0.0)]  # who did not finish is not asked again
+    if case.link:
+        best = [case.carried] * max(map(len, rates.values()))
     return {name: report.ratios(seen, best) if any(seen) else None for name, seen in rates.items()}
 
 
@@ -322,6 +373,8 @@ def tables(cases: Sequence[Case], results: dict[str, dict[str, list[Result | Non
             cells.append(f"{report.text(ratios[name])}, {median([one.cpu for one in runs]):.1f}")
             if case.group == "memory":
                 cells[-1] += f", {median([one.memory for one in runs]):.0f} KB"
+            if case.link:
+                cells[-1] += f", {median([one.cpu * one.rate / 1000 for one in runs]):.2f}"
             if not all(one.whole for one in runs):
                 cells[-1] += f", not in {LIMIT} s"
             if failed:
@@ -332,11 +385,12 @@ def tables(cases: Sequence[Case], results: dict[str, dict[str, list[Result | Non
 
 
 def plot(name: str, cases: Sequence[Case], results: dict[str, dict[str, list[Result | None]]]) -> str:
-    """Throughput, to the best C server."""
+    """Throughput, to the best C server or to what the cable carries."""
     compares = [compared(case, results[case.name]) for case in cases]
     names = list(next(iter(results.values())))
     series = {server: [ratios[server] for ratios in compares] for server in names}
-    return report.bars(name, "throughput, to the best of the C servers", [case.name for case in cases], series)
+    yardstick = "what the cable carries" if cases[0].link else "the best of the C servers"
+    return report.bars(name, f"throughput, to {yardstick}", [case.name for case in cases], series)
 
 
 def plain(results: dict[str, dict[str, list[Result | None]]]) -> dict[str, object]:
