@@ -29,6 +29,9 @@ TRANSFERS, LINES, MISSING, LOADS = 16, 40, 12, 8
 PAUSE = 120.0
 """Seconds of silence after which a DISCOVER begins another boot, and after which a loader counts anew."""
 
+LOOKING = 8.0
+"""Seconds between address and first file, from which on an iPXE waited for something else than this server."""
+
 _FILES = {LOADER, KERNEL, INITRD, RUNNING}
 BOOT_SERVER = "REQUEST (boot server)"
 
@@ -132,6 +135,8 @@ class Record:
     loads: dict[str, int] = field(factory=dict)
     """How often it was given which loader, since it last came beyond."""
     loaded_at: float = 0.0
+    leased_at: float = 0.0
+    """When it was given its address, where it has not asked for a file since."""
     revision: int = 0
     """Grows with every change."""
 
@@ -281,6 +286,7 @@ class Timeline:
         record.uuid = str(event.uuid) if event.uuid is not None else record.uuid
         if event.boot:
             record.reach(LEASED, event.time)
+            record.leased_at = event.time
             record.boot_file = printable(event.boot_file)
         else:
             record.reach(RUNNING, event.time)
@@ -309,6 +315,14 @@ class Timeline:
     def _file_asked(self, record: Record, event: events.FileAsked) -> None:
         record.files += 1
         record.waiting = 0
+        waited = event.time - record.leased_at
+        if record.leased_at and record.firmware is Firmware.IPXE and waited >= LOOKING:
+            record.say(
+                event.time,
+                f"waited {waited:.0f} s with its address: an iPXE looks for an IPv6 router, unless router_advertisement"
+                " says that there is none",
+            )
+        record.leased_at = 0.0
 
     def _missing(self, record: Record, event: events.FileMissing) -> None:
         name = printable(event.name)

@@ -53,6 +53,24 @@ class StageTests(TimelineCase):
         self.story.ended("pxelinux.0")
         self.assertIn("loader", self.record.stages)
 
+    def test_waiting_for_a_router(self) -> None:
+        """An iPXE that has its address and asks for no file: what it waits for is said, once, and of no other."""
+        for firmware in (Firmware.PXE, Firmware.IPXE):
+            self.story.addressed(firmware)
+            self.story.now += 16
+            self.story.fetched("pxelinux.0")
+            self.story.now += 16
+            self.story.fetched("ldlinux.c32")
+            waits = [text for _, text in self.record.lines if "router_advertisement" in text]
+            self.assertEqual(len(waits), firmware is Firmware.IPXE)
+        self.assertIn("waited 17 s", waits[0])
+
+    def test_quick(self) -> None:
+        """One that goes on at once did not wait."""
+        self.story.addressed(Firmware.IPXE)
+        self.story.fetched("pxelinux.0")
+        self.assertNotIn("waited", str(self.record.lines))
+
     def test_loader_that_asks(self) -> None:
         """iPXE's own DISCOVER belongs to the boot that loaded it."""
         self.story.addressed(file="undionly.kpxe")
