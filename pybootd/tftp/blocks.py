@@ -33,10 +33,10 @@ WINDOW_BYTES = 96 << 10
 SPARES = 8
 """Runs of one shape that are kept for the next use."""
 
-Step = tuple[memoryview | None, tuple[memoryview, ...], bytes | None]
+Step = tuple[tuple[memoryview, ...], tuple[memoryview, ...], bytes | None]
 """
-A packet that leaves by itself, if there is one; pieces that the kernel cuts into packets, if there are any; and the
-ACK that brings the next step, None where that one does not lie ready.
+Packets that leave one by one; after them pieces that the kernel cuts into packets; and the ACK that brings the next
+step, None where that one does not lie ready.
 """
 
 _LOW = bytes(range(256)) * 2
@@ -99,7 +99,7 @@ class Run:
         self.packets = [self._view[at : at + stride] for at in range(0, stride * length, stride)]
         self._slices = [packet[4:] for packet in self.packets]
         self._cut = -1
-        self._steps: dict[tuple[int, int, bool], list[Step]] = {}
+        self._steps: dict[tuple[int, int, int], list[Step]] = {}
         self.first = self.count = self.readers = 0
         self.key: tuple[int, int, int, int] | None = None
 
@@ -165,27 +165,26 @@ class Run:
             yield self.part(at, share)
             at += share
 
-    def ahead(self, at: int, size: int, split: bool = False) -> Iterator[Step]:
+    def ahead(self, at: int, size: int, single: int) -> Iterator[Step]:
         """
         The windows of the run, from the one that begins at index C{at} to the last that is here whole.
 
         @param size: packets in a window.
-        @param split: the first packet of each leaves by itself.
+        @param single: so many of each leave one by one.
         """
         begin = at % size
-        steps = self._steps.get((begin, size, split))
+        steps = self._steps.get((begin, size, single))
         if steps is None:
-            steps = self._steps[begin, size, split] = self._steps_from(begin, size, split)
+            steps = self._steps[begin, size, single] = self._steps_from(begin, size, single)
         return islice(steps, at // size, None)
 
-    def _steps_from(self, begin: int, size: int, split: bool) -> list[Step]:
-        alone = 1 if split or size == 1 else 0
+    def _steps_from(self, begin: int, size: int, single: int) -> list[Step]:
         steps: list[Step] = []
         for at in range(begin, self.count - size + 1, size):
             last = at + size - 1
             brings = ack(self.first + last) if last + size < self.count else None
-            parts = tuple(self.parts(at + alone, size - alone)) if size > alone else ()
-            steps.append((self.packets[at] if alone else None, parts, brings))
+            parts = tuple(self.parts(at + single, size - single)) if size > single else ()
+            steps.append((tuple(self.packets[at : at + single]), parts, brings))
         return steps
 
     def _filled(self, length: int, ends: bool) -> None:

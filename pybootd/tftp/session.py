@@ -16,7 +16,7 @@ from typing import Protocol
 from pybootd.content.content import Content
 from pybootd.errors import ContentError
 from pybootd.tftp import packet
-from pybootd.tftp.blocks import Blocks, Run, Runs, Step
+from pybootd.tftp.blocks import Blocks, Run, Runs, Step, call_length
 from pybootd.tftp.hub import Hub
 from pybootd.tftp.options import Agreement
 from pybootd.tftp.packet import ErrorCode
@@ -142,11 +142,11 @@ class Session:
         if source != self.client:
             self._sender.turn_away(datagram, source)
         elif datagram == self._expected:
-            first, rest, self._expected = next(self._ahead)
+            singles, parts, self._expected = next(self._ahead)
             try:
-                if first is not None:
-                    sock.sendto(first, source)
-                for part in rest:
+                for single in singles:
+                    sock.sendto(single, source)
+                for part in parts:
                     sock.sendmsg((part,), self._cut, 0, source)
             except OSError:
                 # the long way has an answer to each; a block that is there twice is ignored
@@ -251,16 +251,31 @@ class Session:
 
     def _go_quick(self, run: Run) -> None:
         """A window is out, and nothing is lost: its ACK may take the short way, up to the run's end."""
-        at, size = self.transfer.acked + 1 - run.first, self.transfer.windowsize
+        at = self.transfer.acked + 1 - run.first
         if self._socket is None or at < 0:
             return
-        cut = self._sender.cut(len(run.packets[at])) if size > 1 else []
-        if cut is not None:
-            self._cut = cut
-            self._ahead = run.ahead(at, size, size <= SPLIT and self._hub.calm)
+        single = self._single(len(run.packets[at]))
+        if single is not None:
+            self._ahead = run.ahead(at, self.transfer.windowsize, single)
             self._expected = next(self._ahead)[2]
             if self._expected is None:
                 self._read_ahead()
+
+    def _single(self, length: int) -> int | None:
+        """
+        How many packets of a window leave one by one on the short way, where the kernel cuts the others.
+
+        @param length: bytes of a packet.
+        @return: None for a window that has to go the long way: a socket may not have room for so many packets.
+        """
+        size = self.transfer.windowsize
+        if size == 1:
+            return 1
+        cut = self._sender.cut(length)
+        if cut is None:
+            return size if size <= call_length(self._agreement.blksize) else None
+        self._cut = cut
+        return 1 if size <= SPLIT and self._hub.calm else 0
 
     def _read_ahead(self) -> None:
         """The last window of a run is out: while the client receives it, have the next run lie ready."""
@@ -275,8 +290,11 @@ class Session:
         except ContentError:
             return  # it will be told when the window is due
         transfer.last = blocks.last
-        if run is not None and first - run.first + size <= run.count:
-            self._ahead = run.ahead(first - run.first, size, size <= SPLIT and self._hub.calm)
+        if run is None or first - run.first + size > run.count:
+            return
+        single = self._single(len(run.packets[first - run.first]))
+        if single is not None:
+            self._ahead = run.ahead(first - run.first, size, single)
             self._expected = packet.ack(first - 1)
 
     def _wait(self) -> None:

@@ -108,14 +108,12 @@ class BlocksTests(SynchronousTestCase):
         assert run is not None
         self.assertEqual(bytes(run.packets[65536 - run.first][2:4]), b"\0\0")
 
-    def ahead(self, run: Run, at: int, size: int, split: bool = False) -> list[tuple[list[bytes], bytes | None]]:
+    def ahead(self, run: Run, at: int, size: int, single: int = 0) -> list[tuple[list[bytes], bytes | None]]:
         """The windows of a run as their packets' headers, and the ACK of each."""
         stride = 16 + 4
         return [
             ([bytes(part[begin + 2 : begin + 4]) for begin in range(0, len(part), stride)], ack)
-            for part, ack in (
-                (bytes(first or b"") + b"".join(rest), ack) for first, rest, ack in run.ahead(at, size, split)
-            )
+            for part, ack in ((b"".join(singles + parts), ack) for singles, parts, ack in run.ahead(at, size, single))
         ]
 
     def test_ahead(self) -> None:
@@ -139,36 +137,37 @@ class BlocksTests(SynchronousTestCase):
         self.assertEqual(self.ahead(run, 1, 3), steps)
         self.assertEqual(self.ahead(run, 4, 3), steps[1:])
         self.assertEqual([len(headers) for headers, _ in self.ahead(run, 0, 4)], [4, 4])
-        self.assertEqual(len(list(run.ahead(0, 4))[1][1][0]), 4 * 20)
-        self.assertEqual(len(list(run.ahead(1, 3))[2][1][0]), 2 * 20 + 7)
+        self.assertEqual(len(list(run.ahead(0, 4, 0))[1][1][0]), 4 * 20)
+        self.assertEqual(len(list(run.ahead(1, 3, 0))[2][1][0]), 2 * 20 + 7)
 
-    def test_split_windows_ahead(self) -> None:
-        """The same windows, of which each first packet leaves by itself."""
+    def test_single_packets_ahead(self) -> None:
+        """The same windows, of which the first packet, or all of them, leave one by one."""
         run = self.file(bytes(16 * 9 + 3)).run(1)
         assert run is not None
         for at, size in ((0, 1), (1, 3), (4, 3), (0, 4), (0, 2)):
-            self.assertEqual(self.ahead(run, at, size, split=True), self.ahead(run, at, size), (at, size))
-            for first, rest, _ in run.ahead(at, size, split=True):
-                self.assertEqual(-(-len(first or b"") // 20), 1)
-                self.assertEqual(-(-sum(map(len, rest)) // 20), size - 1)
+            for single in (1, size):
+                self.assertEqual(self.ahead(run, at, size, single), self.ahead(run, at, size), (at, size))
+                for singles, parts, _ in run.ahead(at, size, single):
+                    self.assertEqual(len(singles), single)
+                    self.assertEqual(-(-sum(map(len, parts)) // 20), size - single)
 
     def test_large_windows_ahead(self) -> None:
         """A window that one call does not send lies ready in several pieces."""
         run = self.file(bytes(1468 * 130), 1468, 64).run(65)
         assert run is not None
-        ((first, rest, ack),) = run.ahead(0, 64)
-        self.assertEqual((first, [len(part) for part in rest], ack), (None, [32 * 1472, 32 * 1472], None))
-        self.assertEqual(b"".join(rest), b"".join(run.packets))
+        ((singles, parts, ack),) = run.ahead(0, 64, 0)
+        self.assertEqual((singles, [len(part) for part in parts], ack), ((), [32 * 1472, 32 * 1472], None))
+        self.assertEqual(b"".join(parts), b"".join(run.packets))
 
     def test_ahead_of_another_place(self) -> None:
         """A run that is used again has the ACKs of its new place."""
         blocks = self.file(bytes(1000))
         run = blocks.run(1)
         assert run is not None
-        list(run.ahead(0, 1))
+        list(run.ahead(0, 1, 1))
         again = blocks.run(33)
         self.assertIs(run, again)
-        self.assertEqual(next(run.ahead(0, 1))[2], b"\0\4\0\x21")
+        self.assertEqual(next(run.ahead(0, 1, 1))[2], b"\0\4\0\x21")
 
     def test_shared(self) -> None:
         """Two readers of the same file with the same block size share a run; others do not."""

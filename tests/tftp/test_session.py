@@ -250,6 +250,20 @@ class SessionTests(SynchronousTestCase):
             self.assertEqual(len(self.socket.calls), windowsize)
             self.assertEqual(self.session.transfer.resent, 0)
 
+    def test_uncut(self) -> None:
+        """Where runs are not cut, windows go the short way one by one, if a socket has room for so many packets."""
+        for windowsize, short in ((4, True), (44, True), (45, False)):
+            self.start(self.file(os.urandom(1468 * 300)), windowsize=windowsize, blksize=1468)
+            self.hear(packet.ack(0))
+            self.socket.refusals = [OSError(errno.EIO, "no offload")] * 2
+            for block in range(windowsize, 4 * windowsize, windowsize):
+                self.socket.calls.clear()
+                with patch.object(Transfer, "receive", autospec=True, side_effect=Transfer.receive) as receive:
+                    wanted = list(range(block + 1, block + windowsize + 1))
+                    self.assertEqual(self.blocks(self.hear(packet.ack(block))), wanted)
+            self.assertEqual([count for count, _ in self.socket.calls], [1] * windowsize)
+            self.assertEqual(receive.called, not short, windowsize)
+
     def test_stranger(self) -> None:
         """Who writes from elsewhere is told ERROR 5, and the transfer goes on."""
         self.start(bytes(2000))
