@@ -108,7 +108,9 @@ class Shared:
             def attach(service: IService) -> None:
                 self._attach(key, service)
 
-            context = Context(name, self.config, options, self.reactor, self.in_thread, attach)
+            # sources wait for disks, and no lease is to wait with them
+            in_thread = self.disks.run if group == "pybootd.sources" else self.in_thread
+            context = Context(name, self.config, options, self.reactor, in_thread, attach)
             self._made[key] = provider(group, name, context)
         return self._made[key]
 

@@ -11,8 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from pybootd.content.content import Content
 from pybootd.content.fetch import Answer
-from pybootd.content.local import InThread
-from pybootd.content.readers import SharedBody
+from pybootd.content.local import FileBody, InThread
 from pybootd.content.remote import modified, strong
 from pybootd.content.store import Note, Store
 from pybootd.errors import SourceFailed
@@ -72,48 +71,57 @@ class Growing:
     def contents(self, readers: int) -> list[Content]:
         """As in L{pybootd.content.together.Supply}: for those who made it begin; called once."""
         contents = [self.content() for _ in range(readers)]
-        self.leave()
+        self.release()
         return contents
 
     def content(self) -> Content:
         """The file, for one more reader."""
-        self._readers += 1
-        if self._abandoned is not None:
-            self._abandoned.cancel()
-            self._abandoned = None
+        self.acquire()
         return Content(
             source=self._answer.url,
             size=self.note.size,
-            body=SharedBody(self),
+            body=Follower(self, self._in_thread),
             modified=modified(self.note.last_modified),
             etag=strong(self.note.etag),
         )
 
-    def read(self, offset: int, length: int) -> bytes | None:
-        """As in L{pybootd.content.content.Body}."""
+    @property
+    def fd(self) -> int:
+        """The part; as in L{pybootd.content.local.Held}."""
+        return self._fd
+
+    @property
+    def size(self) -> int:
+        """Of the whole file."""
+        return self.note.size
+
+    def acquire(self) -> None:
+        """A reader more."""
+        self._readers += 1
+        if self._abandoned is not None:
+            self._abandoned.cancel()
+            self._abandoned = None
+
+    def release(self) -> None:
+        """A reader less."""
+        self._readers -= 1
+        if not self._readers:
+            self._watch()
+
+    def has(self, end: int) -> bool:
+        """
+        Whether the bytes before C{end} can be read.
+
+        @raise SourceFailed: they never will be.
+        """
         if self._failure is not None:
             raise self._failure
-        end = min(offset + length, self.note.size)
-        if end > self.written:
-            return None
-        try:
-            return os.pread(self._fd, max(0, end - offset), offset)
-        except OSError as error:
-            raise SourceFailed(f"The cache's disk refused: {error.strerror}") from error
+        return min(end, self.note.size) <= self.written
 
     def wait(self, end: int, ready: Callable[[], None]) -> None:
         """Call C{ready} when the bytes before C{end} can be read, or never will."""
         self._waiting.append((min(end, self.note.size), ready))
         self._wake()
-
-    def discard(self, offset: int) -> None:
-        """All of it stays on disk."""
-
-    def leave(self) -> None:
-        """A reader is done."""
-        self._readers -= 1
-        if not self._readers:
-            self._watch()
 
     # The download
 
@@ -223,6 +231,29 @@ class Growing:
         if not self._readers and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class Follower(FileBody):
+    """One reader of a download: what is written may have left the memory since, and is read by a thread then."""
+
+    def __init__(self, growing: Growing, in_thread: InThread) -> None:
+        super().__init__(growing, in_thread)
+        self._growing = growing
+        self._missing = 0
+
+    def fileno(self) -> None:
+        """There is more to come."""
+
+    def read(self, offset: int, length: int) -> bytes | None:
+        here = self._growing.has(offset + length)
+        self._missing = 0 if here else offset + length
+        return super().read(offset, length) if here else None
+
+    def wait(self, ready: Callable[[], None]) -> None:
+        if self._missing:
+            self._growing.wait(self._missing, lambda: None if self._shared is None else ready())
+        else:
+            super().wait(ready)
 
 
 def _write_all(fd: int, data: bytes, offset: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pybootd.content.content import Content
 from pybootd.content.memory import in_memory
@@ -255,11 +255,30 @@ class Shared:
             self._files.unused(self)
 
 
+class Held(Protocol):
+    """An open file, for as long as somebody holds it."""
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    def acquire(self) -> None:
+        """One more holds it."""
+
+    def release(self) -> None:
+        """One of them does no longer."""
+
+
 class FileBody:
     """The bytes of one open file, for one reader; what may have to wait for a disk is read in a thread."""
 
-    def __init__(self, shared: Shared, in_thread: InThread | None) -> None:
-        self._shared: Shared | None = shared
+    def __init__(self, shared: Held, in_thread: InThread | None) -> None:
+        """@param shared: is held for this reader already."""
+        self._shared: Held | None = shared
         self._fd = shared.fd
         self._size = shared.size
         self._in_thread = in_thread

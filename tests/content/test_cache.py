@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from pybootd.content import growing
+from pybootd.content import growing, local
 from pybootd.content.cache import BROKEN, FRESH, CachedSource
 from pybootd.content.content import Content
 from pybootd.content.fetch import Patience
@@ -41,6 +42,7 @@ class CacheCase(SynchronousTestCase):
         self.clock.advance(1e9)
         self.internet = Internet()
         self.threads = Threads()
+        self.patch(local, "in_memory", lambda _: True)  # wherever the tests run
         self.directory = Path(self.mktemp()).absolute()
         self.start()
         self.addCleanup(lambda: self.store.close())
@@ -222,6 +224,27 @@ class GrowingTests(CacheCase):
         self.assertEqual(content.body.read(0, 1), b"x")
         content.body.close()
         self.restart()
+
+    def test_cold(self) -> None:
+        """What has left the memory since it was written is read by a thread, though the reader leaves meanwhile."""
+        stays, response = self.begin()
+        leaves = self.successResultOf(self.source.open(URL))
+        response.send(DATA[:300])
+        self.threads.held = True
+        ready: list[str] = []
+        with patch("os.preadv", side_effect=BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")):
+            for name, content in (("stays", stays), ("leaves", leaves)):
+                self.assertIsNone(content.body.read(0, 300))
+                content.body.wait(partial(ready.append, name))
+            leaves.body.close()
+            self.assertEqual(ready, [])
+            self.threads.run()
+            self.assertIn("stays", ready)
+            self.assertEqual(stays.body.read(0, 300), DATA[:300])
+        response.send(DATA[300:])
+        response.finish()
+        self.threads.run()
+        self.assertEqual(self.read(stays), DATA)
 
     def test_lying_length(self) -> None:
         """A server that sends less than it said, and calls that all, is found out."""
