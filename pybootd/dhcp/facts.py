@@ -68,6 +68,9 @@ class Facts:
     loads: int = 0
     """How often in a row, lately."""
 
+    declined: int = 0
+    """How many addresses the machine declined lately, where it declines one more."""
+
     next_boot: str = ""
     """The file that is ordered for its next boot, this time only; nothing: the usual one."""
 

@@ -74,6 +74,8 @@ class Gathering:
                 facts.loaded, facts.loads = self._history.loads(key, now)
             if self._once is not None:
                 facts.next_boot = self._once.file(key, request, now)
+        if request.kind is Kind.DECLINE:
+            facts.declined = self._history.declines(key, now)
         return facts
 
     def stranger(self, settings: Settings, request: Request, network: Network) -> bool:

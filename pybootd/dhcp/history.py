@@ -1,5 +1,6 @@
 """
-What machines made of our answers, for a while: the forms that they ignored, the loader that they load again and again.
+What machines made of our answers, for a while: the forms that they ignored, the addresses that they declined, the
+loader that they load again and again.
 
 An identical DISCOVER that comes again means that the answer, where there was one, was not understood: the next one
 takes the next form of the quirk table, and the form that was taken at last is tried first with the next machine of the
@@ -16,6 +17,7 @@ from typing import TypeVar
 from attrs import define
 
 from pybootd.dhcp.request import Kind, Request
+from pybootd.leases.table import REST_SECONDS
 
 PATIENCE = 60.0
 """Seconds within which a DISCOVER counts as the same question again."""
@@ -63,10 +65,12 @@ class History:
         self._asked: OrderedDict[bytes, Asked] = OrderedDict()
         self._taken: OrderedDict[Make, int] = OrderedDict()
         self._loaded: OrderedDict[bytes, Loaded] = OrderedDict()
+        self._declined: OrderedDict[bytes, tuple[float, int]] = OrderedDict()
+        """Since when, and how many."""
 
     def forget(self) -> None:
         """Nothing of before counts any more."""
-        for entries in (self._asked, self._taken, self._loaded):
+        for entries in (self._asked, self._taken, self._loaded, self._declined):
             entries.clear()
 
     def attempt(self, key: bytes, request: Request, now: float) -> int:
@@ -93,6 +97,16 @@ class History:
         asked = self._asked.get(key)
         if asked is not None:
             asked.answered = True
+
+    def declines(self, key: bytes, now: float) -> int:
+        """How many addresses a machine has declined within an hour."""
+        since, times = self._declined.get(key, (0.0, 0))
+        return times if now - since < REST_SECONDS else 0
+
+    def declined(self, key: bytes, now: float) -> None:
+        """It declined one more."""
+        times = self.declines(key, now)
+        self._keep(self._declined, key, (self._declined[key][0] if times else now, times + 1))
 
     def told(self, key: bytes, file: str) -> None:
         """A machine was told to load a file."""

@@ -33,6 +33,12 @@ _BEGINS = (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT, Kind.BOOTP)
 GOOD_ENOUGH = 0.75
 """A lease of which so much is left is not written down anew."""
 
+DECLINES = 4
+"""
+Addresses that one machine may decline within an hour: one that declines whatever it is given, by mistake or on purpose,
+would else lay the whole pool to rest.
+"""
+
 NO_STORE = "the lease store cannot be written, so no lease can be promised"
 
 
@@ -234,9 +240,9 @@ def _deny(situation: Situation, reason: str, certain: bool = False) -> Decision:
 
 def _inform(situation: Situation, type: MessageType = MessageType.ACK) -> Decision:
     """RFC 2131 4.3.5: it has an address of its own and wants the rest."""
-    request = situation.request
-    if request.ciaddr not in situation.network:
-        # whoever forges a request could send answers anywhere
+    request, network = situation.request, situation.network
+    if not network.first < request.ciaddr < network.last:
+        # whoever forges a request could send answers anywhere, and to everybody
         return situation.silent(f"its address {dotted(request.ciaddr)} is not of this network")
     file, form = "", None
     if request.boots:
@@ -252,6 +258,8 @@ def _decline(situation: Situation) -> Decision:
     address = situation.request.requested
     if not address or address != situation.known_address:
         return situation.silent(f"it declines {dotted(address)}, which is not its own")
+    if situation.facts.declined >= DECLINES:
+        return situation.silent(f"it declined {DECLINES} addresses within an hour already, and may decline no more")
     rest = Lease(address, b"", State.DECLINED, situation.facts.now + REST_SECONDS)
     situation.note("address", f"{dotted(address)} rests")
     return situation.answered(claim=Claim(rest, fresh=False, owner=situation.key), release=True)

@@ -341,6 +341,8 @@ class Dhcp:
                 self._give_back(network, address)
         if request.firmware is Firmware.IPXE and request.kind is Kind.SELECTING:
             self._history.took(key, facts.now)
+        if request.kind is Kind.DECLINE and decision.claim is not None:
+            self._history.declined(key, facts.now)
         if self._size_of is not None and decision.replies and 13 in request.parameters and facts.boot_file_size is None:
             decision = self._with_size(request, machine, facts, decision, self._size_of)
         if decision.claim is not None:

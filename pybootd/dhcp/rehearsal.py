@@ -129,6 +129,7 @@ class Rehearsal:
             attempt=self._history.attempt(key, request, now) if request.boots else 0,
             loaded=loaded,
             loads=loads,
+            declined=self._history.declines(key, now),
         )
 
     def _free(self, network: Network, request: Request, now: float) -> int:
@@ -144,6 +145,8 @@ class Rehearsal:
                     pool.give_back(address)
         if request.firmware is Firmware.IPXE and request.kind is Kind.SELECTING:
             self._history.took(key, facts.now)
+        if request.kind is Kind.DECLINE and decision.claim is not None:
+            self._history.declined(key, facts.now)
         if decision.claim is not None:
             self._table.withdraw(key)
             self._table.record(decision.claim.lease)

@@ -161,7 +161,7 @@ class EventLog:
                 "log_level": level,
                 "log_namespace": self.log.namespace,
                 "log_source": None,
-                "log_format": ("{mac} " if event.mac else "{address} ") + text,
+                "log_format": ("{mac} " if event.mac else "{address} " if address else "somebody: ") + text,
                 "log_time": now,
             }
         )

@@ -434,6 +434,11 @@ class OtherMessageTests(PolicyTestCase):
         self.assertIn(6, options)
         self.assertIsNone(decision.claim)
 
+    def test_inform_for_everybody(self) -> None:
+        """What goes to ciaddr goes to one machine: the network's own addresses are none, nor is that of another."""
+        for address in ("10.0.0.255", "10.0.0.0", "172.16.0.9", "0.0.0.0"):
+            self.assertSilent(self.decide(request(INFORM, SYSTEM, ciaddr=address, unicast=True), KNOWN), address)
+
     def test_decline(self) -> None:
         """A declined address rests for an hour and belongs to nobody."""
         decision = self.decide(request(DECLINE, {50: pack("!I", ADDRESS)}), KNOWN)

@@ -160,6 +160,21 @@ class LifeTests(SynchronousTestCase):
         server.clock.advance(3601)
         self.assertEqual(server.obtain(BIOS, mac=mac(3)).address, FIRST)
 
+    def test_declines_everything(self) -> None:
+        """Who declines whatever it is given lays a few addresses to rest, not the pool; later it may decline again."""
+        server = Server(USUAL.replace("pool_count = 3", "pool_count = 10"))
+        addresses = []
+        for _ in range(8):
+            addresses.append(server.obtain(BIOS).address)
+            server.say(DECLINE, {50: pack("!I", addresses[-1]), 54: b"\x0a\0\0\1"})
+            server.clock.advance(30)
+        self.assertEqual(addresses, [*range(FIRST, FIRST + 4), *[FIRST + 4] * 4])
+        self.assertIn("may decline no more", server.told(Ignored)[-1].reason)
+        self.assertEqual(server.obtain(BIOS, mac=OTHER).address, FIRST + 5)
+        server.clock.advance(3600)
+        server.say(DECLINE, {50: pack("!I", addresses[-1]), 54: b"\x0a\0\0\1"})
+        self.assertNotIn(server.obtain(BIOS).address, addresses[4:])
+
     def test_declined_by_a_stranger(self) -> None:
         """A stranger's DECLINE or RELEASE changes nothing."""
         server = Server()

@@ -145,6 +145,11 @@ class LineTests(LogCase):
         self.assertIn("declined 10.77.0.100", told[1])
         self.assertIn("10.77.0.100 answers already", told[2])
 
+    def test_nobody(self) -> None:
+        """A request without a hardware address is somebody's."""
+        told = self.lines(events.Ignored(1.0, "", None, "DISCOVER", "0 bytes is no Ethernet", ""))
+        self.assertEqual(told, ["somebody: DISCOVER ignored: 0 bytes is no Ethernet"])
+
     def test_hostile_names(self) -> None:
         """What a client sent forges no line."""
         [told] = self.lines(begun(None, name="a\n52:54:00:00:00:01 leased\x1b[2J"))
