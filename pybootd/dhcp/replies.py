@@ -84,7 +84,8 @@ class Replies:
             self.transport.send(data, destination, network, request.port)
             if self._exchanges is not None:
                 self._exchanges.replied(machine.mac, request, data)
-            self._tell(request, machine, reply, decision)
+        if decision.replies:
+            self._tell(request, machine, decision.replies[0], decision)
         if decision.next_boot and decision.replies and self._once is not None:
             reply = decision.replies[0]
             if self._once.told(request.key, request, reply.type, reply.boot_file, self._time()):
@@ -93,6 +94,7 @@ class Replies:
             self.transport.announce(network, request.chaddr)
 
     def _tell(self, request: Request, machine: Machine, reply: Reply, decision: Decision) -> None:
+        """@param reply: the first: a proxy's second says the same in another form."""
         if offers(request, reply):
             self._telling.offered(machine, reply)
             if request.boots:

@@ -96,8 +96,9 @@ class DhcpTransport:
     def _send(self, data: bytes, destination: Destination, network: Network, port: int) -> None:
         way, address, target_port = destination.way, destination.address, destination.port
         if way is Way.ROUTED:
-            # as the routing table says
-            self._ports[port].send(data, (_text(address), target_port))
+            # as the routing table says; a machine of its own, and no relay, knows this server by one of its addresses
+            source = network.server if destination.interface else 0
+            self._ports[port].send(data, (_text(address), target_port), 0, source)
             return
         neighbours = self._neighbours.get(destination.interface)
         if neighbours is not None:

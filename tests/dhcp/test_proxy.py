@@ -38,6 +38,7 @@ class ProxyTests(SynchronousTestCase):
             [(0, True, True), (0, False, True)],
         )
         self.assertEqual([sent.to.way for sent in offers], [Way.BROADCAST] * 2)
+        self.assertEqual([event.boot_file for event in server.told(Offered)], ["grub.efi"])
         self.assertEqual(server.say(REQUEST, {**UEFI, 50: pack("!I", number("10.0.0.77")), 54: b"\x0a\0\0\x03"}), [])
         self.assertIs(server.machines.at(IPv4Address("10.0.0.77")), server.machine())
         self.assertEqual(server.told(Ignored), [])

@@ -97,7 +97,12 @@ class TransportTests(SynchronousTestCase):
     def test_relay(self) -> None:
         """A relay is reached as the routing table says."""
         self.sent(self.transport, Destination(Way.ROUTED, RELAY, 67), FAR)
-        self.assertEqual(self.ports[67].told, [(b"x", ("10.78.0.1", 67))])
+        self.assertEqual(self.ports[67].told, [(b"x", ("10.78.0.1", 67), 0, 0)])
+
+    def test_routed(self) -> None:
+        """A machine with an address is answered from the one by which it knows this server, which may have several."""
+        self.sent(self.transport, Destination(Way.ROUTED, CLIENT, 68, 2), NEAR)
+        self.assertEqual(self.ports[67].told, [(b"x", ("10.77.0.100", 68), 0, SERVER)])
 
     def test_second_port(self) -> None:
         """Who asked port 4011 is answered from there."""
