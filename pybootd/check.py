@@ -19,7 +19,7 @@ from pybootd.config.origin import Origin, Problem
 from pybootd.content.patterns import Value, compile_pattern
 from pybootd.content.program import head_of, unfit
 from pybootd.content.urls import is_url, shown
-from pybootd.dhcp.settings import HostInterface, Network, settings_from
+from pybootd.dhcp.settings import HostInterface, Network, settings_from, unserved
 from pybootd.errors import EnvironmentProblem
 from pybootd.library import named
 
@@ -131,6 +131,8 @@ def _dhcp(
         yield _fact(f"  {_described(network, names, proxy)}")
         if network.origin == config.origin("bootpd", "pool_start"):
             yield from _home(config, network)
+    for problem in unserved(config, networks, interfaces):
+        yield Finding(Kind.WARNING, str(problem))
     yield from _never(config, networks)
     yield from _fixed(config, networks)
     if config.bootpd.dns is None and not name_servers:

@@ -25,7 +25,7 @@ from pybootd.dhcp.preview import Difference, Known, Side, differences
 from pybootd.dhcp.protocol import Dhcp
 from pybootd.dhcp.recall import Recall
 from pybootd.dhcp.rehearsal import pools_of
-from pybootd.dhcp.settings import Network, Settings
+from pybootd.dhcp.settings import Network, Settings, unserved
 from pybootd.dhcp.sharing import Sharing
 from pybootd.errors import EnvironmentProblem, StoreError
 from pybootd.here import settings_here
@@ -298,6 +298,8 @@ class DhcpService(Service):
         }
 
     def _tell_networks(self) -> None:
+        for problem in unserved(self._config, self._settings.networks, self._interfaces):
+            self.log.warn("{problem}", problem=str(problem))
         for network in self._settings.networks:
             self.log.info(
                 "serving {network}: {mode}, as {server}",

@@ -67,6 +67,19 @@ class CheckTests(SynchronousTestCase):
         )
         self.assertEqual([one for one in self.check(text) if one.kind is not Kind.FACT], [])
 
+    def test_unserved(self) -> None:
+        """An interface that is named, and behind which no network is served, is said, and what would be right."""
+        text, line = BASE + "interface = eth0; eth1\n", "x.ini:3: [bootpd] interface = eth1: nobody is served there; "
+        self.assertIn(line + "write [subnet 10.0.0.0/29], with its pool_start", self.said(Kind.WARNING, text))
+        for right in (text + "[subnet 10.0.0.0/29]\npool_start = 10.0.0.3\npool_count = 2\n", BASE):
+            self.assertNotIn("nobody is served", "".join(self.said(Kind.WARNING, right)))
+        proxy = "[bootpd]\nmode = proxy\ninterface = eth0; eth1\n"
+        self.assertNotIn("nobody is served", "".join(self.said(Kind.WARNING, proxy)))
+        twin = Interface("eth2", 4, bytes(6), (IPv4Interface("192.168.1.2/24"),))
+        config = reader.read(BASE + "interface = eth0; eth2\n", "x.ini", directory=self.directory)
+        (told,) = [one.text for one in check(config, (*HOST, twin), ()) if "nobody" in one.text]
+        self.assertIn("eth2: nobody is served there; its network, 192.168.1.0/24, is served on eth0", told)
+
     def test_printed(self) -> None:
         """A problem is called an error, and stands last, for there a person looks."""
         findings = self.check("[bootpd]\npool_start = 172.16.0.1\n")

@@ -6,7 +6,7 @@ Option values that are the same for everybody are encoded here already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from pybootd.config import BootFile, Config, MenuConfig, SubnetConfig, pool
 from pybootd.config.masks import Masks
-from pybootd.config.origin import Origin
+from pybootd.config.origin import Origin, Problem
 from pybootd.dhcp.delivery import LIMITED_BROADCAST
 from pybootd.dhcp.menu import LOCAL, Item, Menu
 from pybootd.errors import EnvironmentProblem
@@ -216,6 +216,22 @@ def _home(
         raise EnvironmentProblem("no interface of this host has an IPv4 address; give one an address first")
     main = [one for one in real if one.name == way_out and not bootpd.interface]
     return [(one, one.addresses[0]) for one in main or real]
+
+
+def unserved(config: Config, networks: Iterable[Network], interfaces: Iterable[HostInterface]) -> Iterator[Problem]:
+    """The interfaces that C{[bootpd] interface} names, and behind which nobody is served all the same."""
+    served = {network.interface: network for network in networks}
+    for one in interfaces:
+        if one.name not in config.bootpd.interface or one.index in served:
+            continue
+        own = one.addresses[0]
+        same = next((network for network in served.values() if network.interface and int(own.ip) in network), None)
+        remedy = f"write [subnet {own.network}], with its pool_start"
+        if same is not None:
+            remedy = (
+                f"its network, {own.network}, is served on {same.interface_name}: make them one bridge, or name one"
+            )
+        yield Problem(config.origin("bootpd", "interface"), f"nobody is served there; {remedy}", one.name)
 
 
 def _there_are(interfaces: Iterable[HostInterface], option: str = "pool_start") -> str:
