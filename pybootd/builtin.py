@@ -35,14 +35,16 @@ def mac_access(context: Context) -> MacAccess:
     """C{access = mac}."""
     from pybootd.access.lists import MacAccess
 
-    return MacAccess(context.config.mac, context.config.static_dhcp)
+    config = context.config
+    return MacAccess(config.mac, config.static_dhcp, str(config.origin("mac")))
 
 
 def uuid_access(context: Context) -> UuidAccess:
     """C{access = uuid}."""
     from pybootd.access.lists import UuidAccess
 
-    return UuidAccess(context.config.uuid, context.config.static_dhcp, context.config.mac)
+    config = context.config
+    return UuidAccess(config.uuid, config.static_dhcp, config.mac, str(config.origin("uuid")))
 
 
 def http_access(context: Context) -> RemoteAccess:

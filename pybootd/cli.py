@@ -130,4 +130,5 @@ def serve(options: Options) -> int:
     config = load(flags)
     observer = logs.Lines(config.logger, config.debug)
     server = compose(config, reactor)
-    return run(server, observer, reactor, Reload(server, lambda: load(flags), observer))
+    reload = Reload(server, lambda: load(flags), observer)
+    return run(server, observer, reactor, reload, reload.started)

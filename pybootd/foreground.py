@@ -15,11 +15,18 @@ from pybootd.reload import on_signal
 from pybootd.service import BootServer
 
 
-def run(server: BootServer, observer: ILogObserver, reactor: Any, reload: Callable[[], object]) -> int:
+def run(
+    server: BootServer,
+    observer: ILogObserver,
+    reactor: Any,
+    reload: Callable[[], object],
+    started: Callable[[], object] = lambda: None,
+) -> int:
     """
     Serve until a signal ends it.
 
     @param reload: called on SIGHUP, unless that means that the terminal is gone.
+    @param started: called once the server serves.
     @return: the exit status.
     @raise PybootdError: it cannot start.
     """
@@ -44,6 +51,7 @@ def run(server: BootServer, observer: ILogObserver, reactor: Any, reload: Callab
             server.privilegedStartService()
             with searched_rarely():
                 server.startService()
+            started()
         except PybootdError as error:
             failed.append(error)
             reactor.stop()

@@ -80,6 +80,12 @@ class Reload:
             self.log.failure("reload: the configuration in force stays")
         return False
 
+    def started(self) -> None:
+        """Say what is doubtful about the configuration that the server began with: a boot file that is not there..."""
+        for finding in self._findings(self._server.config):
+            if finding.kind is Kind.WARNING:
+                self.log.warn("{what}", what=finding.text)
+
     def _reload(self) -> bool:
         config = self._read()
         found = changes(self._server.config, config)
@@ -100,7 +106,7 @@ class Reload:
     def _findings(self, config: Config) -> Sequence[Finding]:
         try:
             return self._look(config)
-        except OSError as error:
+        except (OSError, PybootdError) as error:
             # without its first privileges the server may not even see what it needed them for
             return [Finding(Kind.WARNING, f"not everything could be checked: {error}")]
 

@@ -61,6 +61,7 @@ class Daemon(MultiService):
         self._options = options
         self._observer = _observer(options)
         self._server = server
+        self._reload = Reload(server, options["read"], self._observer)
         server.setServiceParent(self)
 
     def setServiceParent(self, parent: IServiceCollection) -> None:
@@ -75,13 +76,14 @@ class Daemon(MultiService):
         # before anybody can see that the server is there: a signal that comes early is not the end of it
         if self._observer is not None:
             reopen_on_signal(self._observer, reactor)
-        on_signal(Reload(self._server, self._options["read"], self._observer), reactor)
+        on_signal(self._reload, reactor)
         super().privilegedStartService()
 
     def startService(self) -> None:
         try:
             with searched_rarely():
                 super().startService()
+            self._reload.started()
         except PybootdError as error:
             if self._options.parent["nodaemon"]:
                 raise SystemExit(str(error)) from None

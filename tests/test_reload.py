@@ -101,6 +101,12 @@ class ReloadTests(SynchronousTestCase):
             ],
         )
 
+    def test_started(self) -> None:
+        """Once the server serves, what is doubtful is said as it is; what would keep it from starting did not."""
+        self.findings = [Finding(Kind.FACT, "a port"), Finding(Kind.WARNING, "x.ini:3: {no} such file")]
+        self.reload.started()
+        self.assertEqual([text for _, text in self.lines], ["x.ini:3: {no} such file"])
+
     def test_unchanged(self) -> None:
         """The same file is taken again: what it names, and the host, may have changed."""
         self.assertTrue(self.reload())

@@ -16,7 +16,7 @@ from pybootd.config.masks import Masks
 from pybootd.interfaces import IAccessControl, Question, Verdict
 from pybootd.machine import mac_text
 
-HIDDEN = Verdict(False, "it did not say its UUID, and [uuid] decides who is served")
+HIDDEN = "it did not say its UUID, and [uuid] decides who is served"
 
 
 class Hardware:
@@ -45,15 +45,17 @@ class MacAccess:
 
     name = "mac"
 
-    def __init__(self, entries: Sequence[Access], static: Sequence[Static] = ()) -> None:
+    def __init__(self, entries: Sequence[Access], static: Sequence[Static] = (), section: str = "") -> None:
+        """@param section: where C{[mac]} stands, for whoever has no line in it."""
         self._hardware = Hardware(entries, static)
+        self._section = section
 
     def check(self, question: Question) -> Verdict:
         verdict = self._hardware.listed(question.mac) or self._hardware.fixed(question.mac)
         if verdict is not None:
             return verdict
         dashed = mac_text(question.mac).replace(":", "-").upper()
-        return Verdict(False, f"not in [mac]; add {dashed} = enable to serve it")
+        return Verdict(False, f"not in [mac]; add {dashed} = enable to serve it", self._section)
 
 
 @implementer(IAccessControl)
@@ -62,8 +64,18 @@ class UuidAccess:
 
     name = "uuid"
 
-    def __init__(self, entries: Sequence[Access], static: Sequence[Static] = (), macs: Sequence[Access] = ()) -> None:
-        """@param macs: the lines of C{[mac]}, which decide over C{static} here too."""
+    def __init__(
+        self,
+        entries: Sequence[Access],
+        static: Sequence[Static] = (),
+        macs: Sequence[Access] = (),
+        section: str = "",
+    ) -> None:
+        """
+        @param macs: the lines of C{[mac]}, which decide over C{static} here too.
+        @param section: where C{[uuid]} stands, for whoever has no line in it.
+        """
+        self._section = section
         self._listed = Masks(entries)
         self._hardware = Hardware(macs, static)
 
@@ -76,9 +88,9 @@ class UuidAccess:
         fixed = self._hardware.fixed(question.mac)
         if fixed is not None:
             return fixed
-        return (
-            HIDDEN if uuid is None else Verdict(False, f"not in [uuid]; add {str(uuid).upper()} = enable to serve it")
-        )
+        if uuid is None:
+            return Verdict(False, HIDDEN, self._section)
+        return Verdict(False, f"not in [uuid]; add {str(uuid).upper()} = enable to serve it", self._section)
 
 
 def _verdict(entry: Access) -> Verdict:

@@ -31,7 +31,7 @@ class MacTests(SynchronousTestCase):
 
     def access(self, text: str) -> MacAccess:
         read_in = config(text)
-        return MacAccess(read_in.mac, read_in.static_dhcp)
+        return MacAccess(read_in.mac, read_in.static_dhcp, str(read_in.origin("mac")))
 
     def test_interface(self) -> None:
         """It is an access backend."""
@@ -44,10 +44,11 @@ class MacTests(SynchronousTestCase):
             self.assertEqual((verdict.allowed, verdict.setting[:18]), (allowed, "pybootd.ini:8: [ma"), line)
 
     def test_unlisted(self) -> None:
-        """Who is not listed is refused, and the reason is the line that would help."""
+        """Who is not listed is refused; the reason is the line that would help, and where it would stand."""
         verdict = self.access("[mac]\nAA-BB-CC-11-22-34 = yes\n").check(question())
         self.assertFalse(verdict.allowed)
         self.assertIn("AA-BB-CC-11-22-33 = enable", verdict.reason)
+        self.assertEqual(verdict.setting, "pybootd.ini:7: [mac]")
 
     def test_masks(self) -> None:
         """A mask counts bits from the front; the longest that fits decides, wherever it stands."""
@@ -83,7 +84,7 @@ class UuidTests(SynchronousTestCase):
 
     def access(self, text: str) -> UuidAccess:
         read_in = config(text)
-        return UuidAccess(read_in.uuid, read_in.static_dhcp, read_in.mac)
+        return UuidAccess(read_in.uuid, read_in.static_dhcp, read_in.mac, str(read_in.origin("uuid")))
 
     def test_interface(self) -> None:
         """It is an access backend."""
@@ -107,6 +108,7 @@ class UuidTests(SynchronousTestCase):
         verdict = self.access("[uuid]\n78AABBCC/32 = yes\n").check(question(uuid=WIRE))
         self.assertFalse(verdict.allowed)
         self.assertIn(f"{PRINTED} = enable", verdict.reason)
+        self.assertEqual(verdict.setting, "pybootd.ini:7: [uuid]")
 
     def test_hidden(self) -> None:
         """A machine that never said its UUID is refused."""
