@@ -151,7 +151,11 @@ def compose(config: Config, reactor: Any) -> BootServer:
 def _allow_descriptors(config: Config) -> None:
     """Whatever comes by HTTP, there is a descriptor left for a transfer; says so where the system forbids that."""
     limits = config.limits
-    wanted = descriptors.RESERVE + config.tftp * limits.transfers + config.http_server * limits.connections
+    wanted = (
+        descriptors.RESERVE
+        + config.tftp * descriptors.TRANSFER * limits.transfers
+        + config.http_server * limits.connections
+    )
     wanted += config.status.enable * limits.status_connections
     allowed = descriptors.allow(wanted)
     if allowed < wanted:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.config import Config, LimitsConfig
 from pybootd.dhcp.client import BOOT_SERVER_PORT
-from pybootd.net.descriptors import RESERVE
+from pybootd.net.descriptors import RESERVE, TRANSFER
 
 CONF = Path(__file__).parent.parent / "conf"
 
@@ -33,7 +33,7 @@ class UnitTests(SynchronousTestCase):
         """As many open files are allowed as the ceilings need."""
         limits = LimitsConfig()
         (allowed,) = values("pybootd.service", "LimitNOFILE")
-        self.assertGreaterEqual(int(allowed), limits.transfers + limits.connections + RESERVE)
+        self.assertGreaterEqual(int(allowed), TRANSFER * limits.transfers + limits.connections + RESERVE)
 
     def test_capabilities(self) -> None:
         """Raw frames, and nothing else; never root."""

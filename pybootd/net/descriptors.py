@@ -8,6 +8,9 @@ from contextlib import suppress
 RESERVE = 256
 """For files, the lease store, the server's own sockets, questions to web servers, and whatever libraries open."""
 
+TRANSFER = 2
+"""Sockets of a TFTP transfer; see L{pybootd.tftp.ports}."""
+
 
 def allow(wanted: int) -> int:
     """

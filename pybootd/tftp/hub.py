@@ -11,7 +11,7 @@ C{epoll} each socket is one of its descriptors.
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
@@ -58,14 +58,20 @@ class Hub(Protocol):
 
     clock: Callable[[], float]
 
+    def watch(self, fd: int, guard: Member) -> None:
+        """Begin to tell of a socket: this one, while it serves no member."""
+
+    def unwatch(self, fd: int) -> None:
+        """Tell no more; before the socket is closed."""
+
     def add(self, fd: int, member: Member) -> None:
-        """Begin to tell."""
+        """Tell this one instead.  While there are members, they are waited for; not so for guards."""
 
     def want_write(self, fd: int) -> None:
         """Tell once when the socket takes more."""
 
     def remove(self, fd: int) -> None:
-        """Tell no more; before the socket is closed."""
+        """The member has left: tell its guard again."""
 
     @property
     def calm(self) -> bool:
@@ -96,12 +102,20 @@ class EpollHub:
         self.clock = clock
         self._epoll = select.epoll()
         self._epoll.register(home, EPOLLIN)
+        self._guards: dict[int, Member] = {}
         self._members: dict[int, Member] = {}
         self._turn: Any = None
 
+    def watch(self, fd: int, guard: Member) -> None:
+        self._guards[fd] = guard
+        self._epoll.register(fd, EPOLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        del self._guards[fd]
+        self._epoll.unregister(fd)
+
     def add(self, fd: int, member: Member) -> None:
         self._members[fd] = member
-        self._epoll.register(fd, EPOLLIN)
         if self._turn is None:
             self._turn = self._reactor.callLater(0, self._take_turn)
 
@@ -110,7 +124,6 @@ class EpollHub:
 
     def remove(self, fd: int) -> None:
         del self._members[fd]
-        self._epoll.unregister(fd)
 
     @property
     def calm(self) -> bool:
@@ -144,12 +157,12 @@ class EpollHub:
 
     def _serve(self, events: list[tuple[int, int]], now: float) -> tuple[bool, bool]:
         """@return: whether it was routine for all of them; and whether the reactor is one of them."""
-        members, home = self._members, self._home
+        members, guards, home = self._members, self._guards, self._home
         routine, called = True, False
         for fd, event in events:
-            member = members.get(fd)
+            member = members.get(fd) or guards.get(fd)
             if member is None:
-                called = called or fd == home  # or it left while others were served
+                called = called or fd == home  # or it was closed while others were served
                 continue
             try:
                 if event == EPOLLIN:
@@ -179,22 +192,29 @@ class ReactorHub:
         self._reactor = reactor
         self.clock = clock
         self._descriptors: dict[int, _Descriptor] = {}
+        self._members: dict[int, Member] = {}
+
+    def watch(self, fd: int, guard: Member) -> None:
+        descriptor = self._descriptors[fd] = _Descriptor(fd, guard, self._members, self._reactor, self.clock)
+        self._reactor.addReader(descriptor)
+
+    def unwatch(self, fd: int) -> None:
+        descriptor = self._descriptors.pop(fd)
+        self._reactor.removeReader(descriptor)
+        self._reactor.removeWriter(descriptor)
 
     def add(self, fd: int, member: Member) -> None:
-        descriptor = self._descriptors[fd] = _Descriptor(fd, member, self._reactor, self.clock)
-        self._reactor.addReader(descriptor)
+        self._members[fd] = member
 
     def want_write(self, fd: int) -> None:
         self._reactor.addWriter(self._descriptors[fd])
 
     def remove(self, fd: int) -> None:
-        descriptor = self._descriptors.pop(fd)
-        self._reactor.removeReader(descriptor)
-        self._reactor.removeWriter(descriptor)
+        del self._members[fd]
 
     @property
     def calm(self) -> bool:
-        return len(self._descriptors) <= FEW
+        return len(self._members) <= FEW
 
     def look(self) -> None:
         """The reactor looked before it called whoever asks."""
@@ -207,25 +227,33 @@ class ReactorHub:
 class _Descriptor:
     log = Logger()
 
-    def __init__(self, fd: int, member: Member, reactor: Any, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, fd: int, guard: Member, members: Mapping[int, Member], reactor: Any, clock: Callable[[], float]
+    ) -> None:
         self._fd = fd
-        self._member = member
+        self._guard = guard
+        self._members = members
         self._reactor = reactor
         self._clock = clock
 
     def doRead(self) -> None:
-        self._serve(self._member.readable)
+        member = self._member()
+        self._serve(member, member.readable)
 
     def doWrite(self) -> None:
         self._reactor.removeWriter(self)
-        self._serve(self._member.writable)
+        member = self._member()
+        self._serve(member, member.writable)
 
-    def _serve(self, serve: Callable[[float], object]) -> None:
+    def _member(self) -> Member:
+        return self._members.get(self._fd) or self._guard
+
+    def _serve(self, member: Member, serve: Callable[[float], object]) -> None:
         try:
             serve(self._clock())
         except Exception:
             self.log.failure("a TFTP transfer failed")
-            self._member.failed()
+            member.failed()
 
     def fileno(self) -> int:
         return self._fd

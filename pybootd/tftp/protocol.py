@@ -1,12 +1,13 @@
 """
 The TFTP server at work: requests in, sessions that answer them, and their end.
 
-Each transfer has a socket of its own (its TID, RFC 1350 4), bound to the address that the client asked; with
+Each transfer has a port of its own (L{pybootd.tftp.ports}) at the address that the client asked; with
 C{single_port} all share the server's.  What a name means is the resolver's business, who may ask is C{admit}'s.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,7 @@ from pybootd.tftp.lent import Lender, Lent
 from pybootd.tftp.netascii import NetasciiBody
 from pybootd.tftp.options import Ceilings, negotiate
 from pybootd.tftp.packet import ErrorCode
+from pybootd.tftp.ports import Port, Ports
 from pybootd.tftp.sender import Offload, Sender
 from pybootd.tftp.session import Session
 from pybootd.tftp.sweep import Sweep
@@ -53,8 +55,6 @@ SEND_BUFFER = 4 << 20
 
 FIRMWARE = (Firmware.PXE, Firmware.IPXE, Firmware.RASPBERRY_PI, Firmware.UNKNOWN)
 """Clients some of which cannot put IP fragments together."""
-
-_NONBLOCK = getattr(socket, "SOCK_NONBLOCK", 0)
 
 _TROUBLE = {NotFound: ErrorCode.FILE_NOT_FOUND}
 
@@ -103,6 +103,7 @@ class Tftp:
         self._time = time or reactor.seconds
         self._clock = clock
         self._hub: Hub = hub(reactor, clock)
+        self._ports = Ports(self._hub, reactor.callLater)
         self._runs = Runs()
         self._offload = Offload()
         self._visits = Visits(limits.transfers, limits.transfers_per_client)
@@ -277,13 +278,13 @@ class Tftp:
             content = evolve(content, body=NetasciiBody(content.body), size=None)
         agreement = negotiate(request.options, self._ceilings_for(visit), content.size)
         try:
-            sock, sender = self._way(visit)
+            port, sender = self._way(visit)
         except OSError as error:
             content.body.close()
-            self._no_socket(visit, error)
+            self._no_way(visit, error)
             return
         transfer = Transfer(agreement, None, self._clock(), timeout=self._config.timeout, retries=self._config.retries)
-        session = Session(transfer, agreement, content, self._runs, sender, sock, self._hub, self)
+        session = Session(transfer, agreement, content, self._runs, sender, port, self._hub, self)
         visit.session = session
         visit.tell_begun(content.source, content.size, agreement)
         session.pump(self._clock())
@@ -305,13 +306,13 @@ class Tftp:
         size = packet.number(asked, 0, uploads.limit) if asked is not None else None
         agreement = negotiate(request.options, self._ceilings_for(visit), size)
         try:
-            sock, sender = self._way(visit)
+            port, sender = self._way(visit)
         except OSError as error:
             upload.drop()
-            self._no_socket(visit, error)
+            self._no_way(visit, error)
             return
         netascii = request.mode == "netascii"
-        session = UploadSession(agreement, upload, netascii, sender, sock, self._hub, self, self._config.timeout)
+        session = UploadSession(agreement, upload, netascii, sender, port, self._hub, self, self._config.timeout)
         visit.session = session
         visit.tell_begun(str(upload.path), size, agreement)
         session.pump(self._clock())
@@ -327,26 +328,20 @@ class Tftp:
             return narrowed
         return self._ceilings
 
-    def _way(self, visit: Visit) -> tuple[socket.socket | None, Sender]:
-        """A socket for a transfer (None where it shares the server's), and what sends through it."""
+    def _way(self, visit: Visit) -> tuple[Port | None, Sender]:
+        """A port for a transfer (None where it shares the server's), and what sends through it."""
         mtu = self._link(visit.interface).mtu
         if self._config.single_port and self._main is not None:
             return None, Sender(self._main, visit.client, self._offload, mtu, visit.destination)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | _NONBLOCK)
-        try:
-            if not _NONBLOCK:
-                sock.setblocking(False)
-            own = socket.inet_ntoa(visit.destination.to_bytes(4, "big")) if visit.destination else self._own
-            sock.bind((own, 0))
-        except OSError:
-            sock.close()
-            raise
-        return sock, Sender(sock, visit.client, self._offload, mtu)
+        own = socket.inet_ntoa(visit.destination.to_bytes(4, "big")) if visit.destination else self._own
+        port = self._ports.take(own, visit.client)
+        return port, Sender(port.socket, visit.client, self._offload, mtu, connected=True)
 
-    def _no_socket(self, visit: Visit, error: OSError) -> None:
+    def _no_way(self, visit: Visit, error: OSError) -> None:
         self._visits.remove(visit)
         if self._exhausted.admits(error.errno):
-            self.log.error("no socket for a transfer: {reason}; raise the limit of open files", reason=error.strerror)
+            advice = "; raise the limit of open files" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+            self.log.error("no socket for a transfer: {reason}{advice}", reason=error.strerror, advice=advice)
         self._refuse(visit.client, visit.destination, ErrorCode.UNDEFINED, "the server is at its limit; try again")
 
     def _link(self, interface: int) -> Link:
@@ -379,6 +374,7 @@ class Tftp:
         """End every transfer."""
         for visit in self._visits:
             visit.close("the server stops")
+        self._ports.close()
         self._sweep.stop()
         self._hub.close()
 

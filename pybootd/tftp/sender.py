@@ -9,13 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import suppress
 from struct import pack
 
 from twisted.logger import Logger
 
 from pybootd.net.udp import IP_PKTINFO
-from pybootd.tftp import packet
 from pybootd.tftp.blocks import Run
 
 SOL_UDP = 17
@@ -23,8 +21,6 @@ UDP_SEGMENT = 103
 
 HEADERS = 28
 """Bytes of IPv4 and UDP before each datagram."""
-
-UNKNOWN_TRANSFER = packet.error(packet.ErrorCode.UNKNOWN_TID, "unknown transfer")
 
 Ancillary = list[tuple[int, int, bytes]]
 
@@ -57,16 +53,24 @@ class Sender:
     @ivar client: its address and port.
     """
 
-    __slots__ = ("_ancillary", "_cut", "_mtu", "_offload", "_segments", "_size", "_socket", "client")
+    __slots__ = ("_address", "_ancillary", "_cut", "_mtu", "_offload", "_segments", "_size", "_socket", "client")
 
     def __init__(
-        self, sock: socket.socket, client: tuple[str, int], offload: Offload, mtu: int, source: int = 0
+        self,
+        sock: socket.socket,
+        client: tuple[str, int],
+        offload: Offload,
+        mtu: int,
+        source: int = 0,
+        connected: bool = False,
     ) -> None:
         """
         @param mtu: of the way; larger packets are not cut but fragmented.
         @param source: the address to send from, for a socket that has several; 0: the socket's own.
+        @param connected: the socket leads nowhere else.
         """
         self.client = client
+        self._address = None if connected else client
         self._socket = sock
         self._offload = offload
         self._mtu = mtu
@@ -85,22 +89,16 @@ class Sender:
         @raise OSError: this will not get better.
         """
         try:
-            if self._ancillary:
-                self._socket.sendmsg((datagram,), self._ancillary, 0, self.client)
+            if self._address is None:
+                self._socket.send(datagram)
             else:
-                self._socket.sendto(datagram, self.client)
+                self._socket.sendmsg((datagram,), self._ancillary, 0, self._address)
         except BlockingIOError:
             return False
         except OSError as error:
             if error.errno not in _LOST:
                 raise
         return True
-
-    def turn_away(self, datagram: bytes, stranger: tuple[str, int]) -> None:
-        """RFC 1350 4: who writes to another's transfer is told so, unless by an ERROR; the transfer goes on."""
-        if packet.opcode(datagram) != packet.ERROR:
-            with suppress(OSError):
-                self._socket.sendto(UNKNOWN_TRANSFER, stranger)
 
     def cut(self, size: int) -> Ancillary | None:
         """What tells the kernel to cut a run into packets of so many bytes; None where it cannot."""
@@ -131,7 +129,7 @@ class Sender:
         control = self.cut(len(run.packets[at])) if count > 1 else None
         if control is not None:
             try:
-                self._socket.sendmsg((run.part(at, count),), control, 0, self.client)
+                self._socket.sendmsg((run.part(at, count),), control, 0, self._address)
             except BlockingIOError:
                 return 0
             except OSError as error:

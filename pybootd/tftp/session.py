@@ -8,7 +8,6 @@ lies ready leaves.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
@@ -20,6 +19,7 @@ from pybootd.tftp.blocks import Blocks, Run, Runs, Step, call_length
 from pybootd.tftp.hub import Hub
 from pybootd.tftp.options import Agreement
 from pybootd.tftp.packet import ErrorCode
+from pybootd.tftp.ports import Port
 from pybootd.tftp.sender import Ancillary, Sender
 from pybootd.tftp.transfer import State, Transfer
 
@@ -69,8 +69,8 @@ class Session:
         "_hub",
         "_open",
         "_owner",
+        "_port",
         "_sender",
-        "_socket",
         "_waiting",
         "blocked",
         "client",
@@ -85,11 +85,11 @@ class Session:
         content: Content,
         runs: Runs,
         sender: Sender,
-        sock: socket.socket | None,
+        port: Port | None,
         hub: Hub,
         owner: Owner,
     ) -> None:
-        """@param sock: the transfer's own, which the session closes; None where it shares the server's."""
+        """@param port: the transfer's own, which the session gives back; None where it shares the server's."""
         self.transfer = transfer
         self.content = content
         self.client = sender.client
@@ -97,7 +97,7 @@ class Session:
         self._agreement = agreement
         self._blocks = Blocks(content.body, content.size, agreement.blksize, agreement.widest, runs)
         self._sender = sender
-        self._socket = sock
+        self._port = port
         self._hub = hub
         self._owner = owner
         self._open = True
@@ -105,8 +105,8 @@ class Session:
         self._expected: bytes | None = None
         self._ahead: Iterator[Step] = iter(())
         self._cut: Ancillary = []
-        if sock is not None:
-            hub.add(sock.fileno(), self)
+        if port is not None:
+            port.begin(self)
 
     @property
     def arrived(self) -> int:
@@ -123,31 +123,30 @@ class Session:
     def descriptors(self) -> tuple[int, int] | None:
         """Its own socket and its file, both of them plain descriptors; None where there is no such thing."""
         file = self.content.body.fileno()
-        return None if self._socket is None or file is None else (self._socket.fileno(), file)
+        return None if self._port is None or file is None else (self._port.socket.fileno(), file)
 
     @property
     def shares(self) -> bool:
         """Whether it has no socket of its own."""
-        return self._socket is None
+        return self._port is None
 
     def readable(self, now: float) -> bool:
         """The transfer's own socket has a datagram: what the hub calls."""
-        sock = self._socket
-        if sock is None:
+        port = self._port
+        if port is None:
             return False
+        sock = port.socket
         try:
-            datagram, source = sock.recvfrom(LARGEST)
+            datagram = sock.recv(LARGEST)
         except OSError:
             return False  # a wrong checksum, or an ICMP error: the timer knows better
-        if source != self.client:
-            self._sender.turn_away(datagram, source)
-        elif datagram == self._expected:
+        if datagram == self._expected:
             singles, parts, self._expected = next(self._ahead)
             try:
                 for single in singles:
-                    sock.sendto(single, source)
+                    sock.send(single)
                 for part in parts:
-                    sock.sendmsg((part,), self._cut, 0, source)
+                    sock.sendmsg((part,), self._cut)
             except OSError:
                 # the long way has an answer to each; a block that is there twice is ignored
                 self.receive(datagram, now)
@@ -208,18 +207,21 @@ class Session:
     def close(self, failure: str) -> None:
         """It is over, in whatever way; idempotent."""
         if self._open:
-            self.leave()
+            self.leave(again=not failure)
             self._owner.ended(self, failure)
 
-    def leave(self) -> None:
-        """Close what it has, and tell nobody: another process has descriptors of its own, and goes on with them."""
+    def leave(self, again: bool = False) -> None:
+        """
+        Close what it has, and tell nobody: another process has descriptors of its own, and goes on with them.
+
+        @param again: others may have its port.
+        """
         self._open = False
         self._expected = None
         self._blocks.close()
-        sock, self._socket = self._socket, None
-        if sock is not None:
-            self._hub.remove(sock.fileno())
-            sock.close()
+        port, self._port = self._port, None
+        if port is not None:
+            port.end(again)
 
     def _send_run(self, now: float) -> bool:
         """Send what is due and lies in one run; @return: whether there may be more."""
@@ -252,7 +254,7 @@ class Session:
     def _go_quick(self, run: Run) -> None:
         """A window is out, and nothing is lost: its ACK may take the short way, up to the run's end."""
         at = self.transfer.acked + 1 - run.first
-        if self._socket is None or at < 0:
+        if self._port is None or at < 0:
             return
         single = self._single(len(run.packets[at]))
         if single is not None:
@@ -312,5 +314,5 @@ class Session:
         """Go on when the socket takes more."""
         self.blocked = True
         self.transfer.socket_waits()
-        if self._socket is not None:
-            self._hub.want_write(self._socket.fileno())
+        if self._port is not None:
+            self._hub.want_write(self._port.socket.fileno())

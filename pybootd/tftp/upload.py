@@ -7,7 +7,6 @@ A file appears under its name when it is whole; until then it is hidden, and it 
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -18,6 +17,7 @@ from pybootd.tftp.hub import Hub
 from pybootd.tftp.netascii import Restorer
 from pybootd.tftp.options import Agreement
 from pybootd.tftp.packet import ErrorCode, number
+from pybootd.tftp.ports import Port
 from pybootd.tftp.reception import Reception
 from pybootd.tftp.sender import Sender
 from pybootd.tftp.transfer import NEVER, State
@@ -136,24 +136,24 @@ class UploadSession:
         upload: Upload,
         netascii: bool,
         sender: Sender,
-        sock: socket.socket | None,
+        port: Port | None,
         hub: Hub,
         owner: Owner,
         timeout: float,
     ) -> None:
-        """@param sock: the transfer's own, which the session closes; None where it shares the server's."""
+        """@param port: the transfer's own, which the session gives back; None where it shares the server's."""
         self.client = sender.client
         self.transfer = Reception(agreement, hub.clock(), timeout=timeout)
         self._upload = upload
         self._restore = Restorer().feed if netascii else None
         self._sender = sender
-        self._socket = sock
+        self._port = port
         self._hub = hub
         self._owner = owner
         self._open = True
         self._kept = False
-        if sock is not None:
-            hub.add(sock.fileno(), self)
+        if port is not None:
+            port.begin(self)
 
     @property
     def arrived(self) -> int:
@@ -163,21 +163,16 @@ class UploadSession:
     @property
     def shares(self) -> bool:
         """Whether it has no socket of its own."""
-        return self._socket is None
+        return self._port is None
 
     def readable(self, now: float) -> bool:
         """The transfer's own socket has a datagram."""
-        sock = self._socket
-        if sock is None:
-            return False
-        try:
-            datagram, source = sock.recvfrom(LARGEST)
-        except OSError:
-            return False
-        if source == self.client:
+        if self._port is not None:
+            try:
+                datagram = self._port.socket.recv(LARGEST)
+            except OSError:
+                return False
             self.receive(datagram, now)
-        else:
-            self._sender.turn_away(datagram, source)
         return False
 
     def receive(self, datagram: bytes, now: float) -> None:
@@ -225,10 +220,9 @@ class UploadSession:
             return
         self._open = False
         self._upload.drop()
-        sock, self._socket = self._socket, None
-        if sock is not None:
-            self._hub.remove(sock.fileno())
-            sock.close()
+        port, self._port = self._port, None
+        if port is not None:
+            port.end(again=self._kept)
         self._owner.ended(self, "" if self._kept else failure)
 
     def _refuse(self, code: int, reason: str) -> None:

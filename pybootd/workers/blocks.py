@@ -15,6 +15,7 @@ from pybootd.content.local import LocalFiles
 from pybootd.tftp.blocks import Runs
 from pybootd.tftp.hub import Hub, hub
 from pybootd.tftp.options import Agreement
+from pybootd.tftp.ports import Ports
 from pybootd.tftp.sender import Offload, Sender
 from pybootd.tftp.session import Session
 from pybootd.tftp.sweep import Sweep
@@ -39,6 +40,7 @@ class BlockSender:
         self._tell = tell
         self._clock = clock
         self._hub: Hub = hub(reactor, clock)
+        self._ports = Ports(self._hub, reactor.callLater)
         self._runs = Runs()
         self._offload = Offload()
         self._sessions: dict[int, Session] = {}
@@ -64,8 +66,9 @@ class BlockSender:
         )
         transfer = Transfer(agreement, None, now, timeout=order.timeout, retries=order.retries)
         transfer.go_on(order.acked, order.rtt, order.resent)
-        sender = Sender(sock, (order.host, order.port), self._offload, order.mtu)
-        session = Session(transfer, agreement, content, self._runs, sender, sock, self._hub, self)
+        sender = Sender(sock, (order.host, order.port), self._offload, order.mtu, connected=True)
+        port = self._ports.adopt(sock)
+        session = Session(transfer, agreement, content, self._runs, sender, port, self._hub, self)
         self._sessions[order.number], self._numbers[session] = session, order.number
         session.pump(now)
         self._sweep.start()

@@ -161,8 +161,17 @@ def fetch(
     return server, client
 
 
+Address = tuple[str, int]
+
+
 class FakeSocket:
-    """A datagram socket without a network: C{sent} grows, what is in C{inbox} arrives, C{refusals} are raised."""
+    """
+    A datagram socket without a network: C{sent} grows, what is in C{inbox} arrives, C{refusals} are raised.
+
+    Where it is connected, it sends to C{peer}, and hears nobody else.
+    """
+
+    peer: Address | None = None
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, tuple[str, int]]] = []
@@ -178,10 +187,15 @@ class FakeSocket:
     def setsockopt(self, *option: object) -> None:
         pass
 
-    def sendto(self, data: bytes, address: tuple[str, int]) -> None:
-        self.sendmsg([data], [], 0, address)
+    def connect(self, address: Address) -> None:
+        self.peer = address
 
-    def sendmsg(self, parts: list, control: list, flags: int, address: tuple[str, int]) -> None:
+    def send(self, data: bytes) -> None:
+        self.sendmsg([data])
+
+    def sendmsg(self, parts: list, control: list = (), flags: int = 0, address: Address | None = None) -> None:
+        address = address or self.peer
+        assert address is not None, "not connected"
         if self.refusals:
             raise self.refusals.pop(0)
         data = b"".join(parts)
@@ -191,13 +205,13 @@ class FakeSocket:
             if self.room < len(pieces):
                 raise BlockingIOError
             self.room -= len(pieces)
-        self.calls.append((len(pieces), control))
+        self.calls.append((len(pieces), list(control)))
         self.sent += [(piece, address) for piece in pieces]
 
-    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+    def recv(self, size: int) -> bytes:
         if not self.inbox:
             raise BlockingIOError
-        return self.inbox.pop(0)
+        return self.inbox.pop(0)[0]
 
     def close(self) -> None:
         self.closed = True
@@ -209,14 +223,37 @@ class FakeSocket:
         return taken
 
 
+class FakePort:
+    """A transfer's port on a fake socket; C{ends}: whether others may have it."""
+
+    def __init__(self, sock: FakeSocket, client: Address) -> None:
+        self.socket = sock
+        self.ends: list[bool] = []
+        sock.connect(client)
+
+    def begin(self, member: object) -> None:
+        """The tests call it."""
+
+    def end(self, again: bool) -> None:
+        self.ends.append(again)
+        self.socket.close()
+
+
 class FakeHub:
     """Remembers who wants to be told what."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
+        self.guards: dict[int, object] = {}
         self.members: dict[int, object] = {}
         self.writers: list[int] = []
         self.calm = True
+
+    def watch(self, fd: int, guard: object) -> None:
+        self.guards[fd] = guard
+
+    def unwatch(self, fd: int) -> None:
+        del self.guards[fd]
 
     def add(self, fd: int, member: object) -> None:
         self.members[fd] = member

@@ -90,11 +90,21 @@ class HubCase(SynchronousTestCase):
             self.addCleanup(end.close)
         return ends
 
-    def member(self) -> tuple[Member, socket.socket]:
+    def guarded(self) -> tuple[Member, socket.socket]:
         own, peer = self.pair()
-        member = Member(own)
-        self.hub.add(own.fileno(), member)
+        guard = Member(own)
+        self.hub.watch(own.fileno(), guard)
+        return guard, peer
+
+    def member(self) -> tuple[Member, socket.socket]:
+        guard, peer = self.guarded()
+        member = Member(guard.sock)
+        self.hub.add(guard.sock.fileno(), member)
         return member, peer
+
+    def leave(self, member: Member) -> None:
+        self.hub.remove(member.sock.fileno())
+        self.hub.unwatch(member.sock.fileno())
 
     def see_calm(self) -> None:
         members = [self.member()[0] for _ in range(FEW)]
@@ -102,7 +112,7 @@ class HubCase(SynchronousTestCase):
         one, _ = self.member()
         self.assertFalse(self.hub.calm)
         for member in (one, *members):
-            self.hub.remove(member.sock.fileno())
+            self.leave(member)
         self.assertTrue(self.hub.calm)
 
 
@@ -188,7 +198,7 @@ class EpollHubTests(HubCase):
 
         def leave() -> bool:
             for member in (first, second):
-                self.hub.remove(member.sock.fileno())
+                self.leave(member)
             return False
 
         first.then = second.then = leave
@@ -199,13 +209,27 @@ class EpollHubTests(HubCase):
     def test_added_again(self) -> None:
         """After all have left, a new one is served."""
         member, _ = self.member()
-        self.hub.remove(member.sock.fileno())
+        self.leave(member)
         self.reactor.turn()
         member, peer = self.member()
         peer.send(b"a")
         self.call()
         self.reactor.turn()
         self.assertEqual(member.heard, [b"a"])
+
+    def test_guard(self) -> None:
+        """A socket's guard hears what comes while no member has it, but is not waited for."""
+        guard, peer = self.guarded()
+        peer.send(b"a")
+        self.assertEqual((self.reactor.getDelayedCalls(), self.hub.calm), ([], True))
+        member = Member(guard.sock)
+        self.hub.add(guard.sock.fileno(), member)
+        self.hub.look()
+        self.hub.remove(guard.sock.fileno())
+        other, _ = self.member()
+        peer.send(b"b")
+        self.hub.look()
+        self.assertEqual((member.heard, guard.heard, other.heard), ([b"a"], [b"b"], []))
 
     def test_look(self) -> None:
         """What waits can be asked for at any time."""
@@ -257,8 +281,22 @@ class ReactorHubTests(HubCase):
         self.hub.want_write(member.sock.fileno())
         self.reactor.writers[0].doWrite()
         self.assertEqual((member.wrote, self.reactor.writers), (1, []))
-        self.hub.remove(member.sock.fileno())
+        self.leave(member)
         self.assertEqual(self.reactor.readers, [])
+
+    def test_guard(self) -> None:
+        """A socket's guard hears what comes while no member has it."""
+        member, peer = self.member()
+        guard = Member(member.sock)
+        self.leave(member)
+        self.hub.watch(member.sock.fileno(), guard)
+        self.hub.add(member.sock.fileno(), member)
+        for datagram in (b"a", b"b"):
+            peer.send(datagram)
+            self.reactor.readers[0].doRead()
+            if datagram == b"a":
+                self.hub.remove(member.sock.fileno())
+        self.assertEqual((member.heard, guard.heard), ([b"a"], [b"b"]))
 
     def test_failure(self) -> None:
         """Who raises is told."""

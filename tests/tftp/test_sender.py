@@ -108,8 +108,10 @@ class SenderTests(SynchronousTestCase):
             self.assertEqual(control[0], (0, 8, bytes([0, 0, 0, 0, 10, 0, 0, 1, 0, 0, 0, 0])))
         self.assertEqual(len(self.socket.calls), 2)
 
-    def test_strangers(self) -> None:
-        """A stranger is told that there is no such transfer, unless it said ERROR."""
-        self.sender().turn_away(b"\0\4\0\1", ("10.0.0.66", 5))
-        self.sender().turn_away(b"\0\5\0\1x\0", ("10.0.0.66", 5))
-        self.assertEqual(self.socket.sent, [(b"\0\5\0\5unknown transfer\0", ("10.0.0.66", 5))])
+    def test_connected(self) -> None:
+        """A connected socket is told no address: it has one client."""
+        self.socket.connect(("10.0.0.7", 7))
+        sender = Sender(self.socket, CLIENT, self.offload, 1500, connected=True)
+        self.assertTrue(sender.send(b"x"))
+        self.assertEqual(sender.send_run(self.run_, 0, 3), 3)
+        self.assertEqual({address for _, address in self.socket.sent}, {("10.0.0.7", 7)})

@@ -14,7 +14,7 @@ from pybootd.tftp.reception import Reception
 from pybootd.tftp.sender import Offload, Sender
 from pybootd.tftp.transfer import NEVER, State
 from pybootd.tftp.upload import Refusal, Uploads, UploadSession
-from tests.support.tftp import FakeHub, FakeSocket
+from tests.support.tftp import FakeHub, FakePort, FakeSocket
 
 CLIENT = ("10.0.0.9", 1234)
 
@@ -171,16 +171,17 @@ class UploadSessionTests(DirectoryCase):
         self.socket = FakeSocket()
         self.ends: list[str] = []
         hub = FakeHub(lambda: self.now)
-        sender = Sender(self.socket, CLIENT, Offload(), 1500)
+        sender = Sender(self.socket, CLIENT, Offload(), 1500, connected=True)
+        self.port = FakePort(self.socket, CLIENT)
         upload = self.uploads.open(b"file", None)
-        self.session = UploadSession(Agreement(), upload, netascii, sender, self.socket, hub, self, 2.0)
+        self.session = UploadSession(Agreement(), upload, netascii, sender, self.port, hub, self, 2.0)
         self.session.pump(self.now)
 
     def ended(self, session: UploadSession, failure: str) -> None:
         self.ends.append(failure)
 
-    def hear(self, datagram: bytes, source: tuple[str, int] = CLIENT) -> list[bytes]:
-        self.socket.inbox.append((datagram, source))
+    def hear(self, datagram: bytes) -> list[bytes]:
+        self.socket.inbox.append((datagram, CLIENT))
         self.session.readable(self.now)
         return self.socket.take()
 
@@ -193,15 +194,7 @@ class UploadSessionTests(DirectoryCase):
         self.assertEqual((self.directory / "file").read_bytes(), bytes(512) + b"x")
         self.assertEqual(self.hear(packet.data(2, b"x")), [packet.ack(2)])
         self.session.expire(self.session.transfer.deadline)
-        self.assertEqual((self.ends, self.socket.closed), ([""], True))
-
-    def test_stranger(self) -> None:
-        """Strangers are told so, and write nothing."""
-        self.start()
-        self.socket.take()
-        self.assertEqual(self.hear(packet.data(1, b"x"), ("10.0.0.66", 1)), [packet.error(5, "unknown transfer")])
-        self.assertEqual(self.hear(packet.data(1, b"mine")), [packet.ack(1)])
-        self.assertEqual((self.directory / "file").read_bytes(), b"mine")
+        self.assertEqual((self.ends, self.port.ends), ([""], [True]))
 
     def test_too_large(self) -> None:
         """A file that outgrows the limit is refused and leaves nothing."""
@@ -211,7 +204,7 @@ class UploadSessionTests(DirectoryCase):
         refused = self.hear(packet.data(2, bytes(512)))
         self.assertEqual(refused, [packet.error(3, "files of up to 1000 bytes are taken")])
         self.assertEqual(self.names(), [])
-        self.assertEqual(self.ends, ["files of up to 1000 bytes are taken"])
+        self.assertEqual((self.ends, self.port.ends), (["files of up to 1000 bytes are taken"], [False]))
 
     def test_given_up(self) -> None:
         """A client that leaves in the middle leaves nothing behind."""

@@ -45,7 +45,9 @@ class BlockSenderTests(SynchronousTestCase):
         """What the main process hands over: a socket of its own, and the file."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(("127.0.0.1", 0))
+        sock.connect(client.getsockname())
         self.address = sock.getsockname()
         host, port = client.getsockname()
         order = SendBlocks(number, host, port, 1500, len(DATA), 1000, 4, 4, False, 2.0, 5, 0, 0.001, 0)
@@ -105,7 +107,7 @@ class BlockSenderTests(SynchronousTestCase):
         self.begin(self.client(), 1)
         before = open_descriptors()
         self.begin(self.client(), 2)
-        self.assertEqual(open_descriptors(), before + 2)  # a worker's socket, and the client's
+        self.assertEqual(open_descriptors(), before + 3)  # a worker's sockets, and the client's
 
     def test_shorter(self) -> None:
         """A file that is shorter than the main process found it fails, and the client is told."""

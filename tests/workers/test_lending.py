@@ -17,7 +17,7 @@ from pybootd.tftp.session import Session
 from pybootd.tftp.transfer import Transfer
 from pybootd.workers.lending import HTTP_LEAST, TFTP_LEAST, BlockLender, FileLender
 from pybootd.workers.messages import Order, SendBlocks, SendFile
-from tests.support.tftp import FakeHub, FakeSocket
+from tests.support.tftp import FakeHub, FakePort, FakeSocket
 
 CLIENT = ("10.0.0.9", 2070)
 FILE = 77
@@ -60,8 +60,9 @@ class LendingTests(SynchronousTestCase):
         socket = sock or FakeSocket()
         agreement = negotiate({name: b"%d" % value for name, value in asked.items()}, Ceilings(), content.size)
         transfer = Transfer(agreement, None, self.now)
-        sender = Sender(socket, CLIENT, Offload(True), 1500)
-        return Session(transfer, agreement, content, Runs(), sender, socket, FakeHub(lambda: self.now), self)
+        port = FakePort(socket, CLIENT)
+        sender = Sender(socket, CLIENT, Offload(True), 1500, connected=True)
+        return Session(transfer, agreement, content, Runs(), sender, port, FakeHub(lambda: self.now), self)
 
     def start(self, content: Content, **asked: int) -> Lent | None:
         self.lent: Lent | None = None
@@ -123,7 +124,7 @@ class LendingTests(SynchronousTestCase):
     def lend_now(self, content: Content, shares: bool = False) -> Lent | None:
         session = self.session(content)
         if shares:
-            session._socket = None
+            session._port = None
         return BlockLender(self).lend(session, 1500, 2.0, 5, self)
 
     def test_nobody(self) -> None:

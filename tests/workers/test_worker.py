@@ -62,8 +62,10 @@ class WorkerTests(SynchronousTestCase):
             file.write(b"y" * 700)
         client, sock = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         self.addCleanup(client.close)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         for one in (client, sock):
             one.bind(("127.0.0.1", 0))
+        sock.connect(client.getsockname())
         client.settimeout(5)
         host, port = client.getsockname()
         order = SendBlocks(9, host, port, 1500, 700, 512, 1, 1, False, 2.0, 5, 1, 0.0, 0)
@@ -72,8 +74,8 @@ class WorkerTests(SynchronousTestCase):
             self.assertTrue(self.channel.hand(order, (sock.fileno(), file.fileno())))
         self.reactor.turn()
         self.assertEqual(client.recv(1500), packet.data(2, b"y" * 188))
-        (transfers,) = (one for one in self.reactor.readers if one.logPrefix() == "TFTP transfer")
-        self.patch(self.worker._blocks._hub, "look", transfers.doRead)
+        sockets = [one for one in self.reactor.readers if one.logPrefix() == "TFTP transfer"]
+        self.patch(self.worker._blocks._hub, "look", lambda: [one.doRead() for one in sockets])
         client.sendto(packet.ack(2), address)
         self.assertEqual(self.send(Look(9)), [Ended(9, 700, ""), Looked(9)])
 
