@@ -166,8 +166,29 @@ class DhcpService(Service):
                 self.log.failure("no machine gets an address", failure)
 
     def _serve(self, leases: Sequence[Lease]) -> None:
+        """The store is open: answer from now on."""
         if not self.running:
             return  # a store at the other end of a network may be reached too late
+        dhcp = self._dhcp = self._server(leases)
+        if self._recall is not None:
+            self._recall.start()
+        for neighbour in self._neighbours.values():
+            neighbour.start()
+        for reader in filter(None, (self._advertiser, self._echo)):
+            reader.start()
+        for port in self._sockets():
+            port.start()
+        begun: Deferred[Any] = self._sharing.begin() if self._sharing is not None else succeed(None)
+        begun.addCallback(lambda _: dhcp.start())
+        self._watch.start(LOOK, now=False)
+        self._changes = changes(self._look_at_interfaces, self._shared.reactor)
+        if self._changes is not None:
+            self._changes.start()
+            self._look_at_interfaces()  # since they were looked at, much may have happened
+        self._tell_networks()
+
+    def _server(self, leases: Sequence[Lease]) -> Dhcp:
+        """What answers, and what it keeps its leases in."""
         shared, config = self._shared, self._config
         self._clock.adopt()
         table = shared.table = LeaseTable(self._rested(leases), config.limits.offers)
@@ -185,7 +206,10 @@ class DhcpService(Service):
             shared.reactor.callLater,
             self._echo,
         )
-        dhcp = self._dhcp = Dhcp(
+        if ILeaseRecords.providedBy(self._store):
+            records, clock, now = ILeaseRecords(self._store), shared.reactor, self._clock.seconds
+            self._recall = Recall(records, table, self._commit, self._note, shared.machines, shared.bus, clock, now)
+        return Dhcp(
             self._settings,
             table,
             pools,
@@ -200,24 +224,6 @@ class DhcpService(Service):
             exchanges=shared.exchanges,
             **self._options(),
         )
-        if ILeaseRecords.providedBy(self._store):
-            records, clock, now = ILeaseRecords(self._store), shared.reactor, self._clock.seconds
-            self._recall = Recall(records, table, self._commit, self._note, shared.machines, shared.bus, clock, now)
-            self._recall.start()
-        for neighbour in self._neighbours.values():
-            neighbour.start()
-        for reader in filter(None, (self._advertiser, self._echo)):
-            reader.start()
-        for port in self._sockets():
-            port.start()
-        begun: Deferred[Any] = sharing.begin() if sharing is not None else succeed(None)
-        begun.addCallback(lambda _: dhcp.start())
-        self._watch.start(LOOK, now=False)
-        self._changes = changes(self._look_at_interfaces, shared.reactor)
-        if self._changes is not None:
-            self._changes.start()
-            self._look_at_interfaces()  # since they were looked at, much may have happened
-        self._tell_networks()
 
     def _note(self, lease: Lease) -> None:
         """A lease changed without a word from its machine."""
