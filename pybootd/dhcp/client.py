@@ -14,7 +14,7 @@ from pybootd.dhcp import pxe
 from pybootd.dhcp.decision import MessageType
 from pybootd.dhcp.options import read_number
 from pybootd.dhcp.packet import BOOTREQUEST, HEADERS, MESSAGE_TYPE, Packet
-from pybootd.dhcp.request import Kind, Relay, Request
+from pybootd.dhcp.request import INFINIBAND, Kind, Relay, Request
 from pybootd.errors import MalformedPacket
 from pybootd.machine import Firmware
 
@@ -22,6 +22,9 @@ BOOT_SERVER_PORT = 4011
 
 ARCHITECTURES = 8
 """So many are read: honest firmware names one or two, and the decision looks for a file for each."""
+
+IDENTIFIER = 255
+"""Bytes by which an InfiniBand machine may be known, and remembered: with a DUID they are 135 (RFC 4390, 8415 11.1)."""
 
 _PI_3_ROM = b"\x44" * 16
 _HOSTNAME = re.compile(rb"[A-Za-z0-9]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9])?")
@@ -60,6 +63,8 @@ def understand(
         raise MalformedPacket("a server's reply")
     options = packet.options
     get = options.get
+    if packet.htype == INFINIBAND and len(get(61, b"")) > IDENTIFIER:
+        raise MalformedPacket(f"an InfiniBand client's identifier of {len(options[61])} bytes")
     vendor_class = get(60, b"")
     firmware, architectures, features = _program(vendor_class, get(77), get(93, b""), get(175))
     uuid = pxe.machine_identifier(options[97]) if 97 in options else b""

@@ -39,6 +39,8 @@ Addresses that one machine may decline within an hour: one that declines whateve
 would else lay the whole pool to rest.
 """
 
+NONE_LEFT = "the pool has no address left; raise pool_count, or write reclaim = expired"
+ALL_LEASED = "the pool has no address left, and no lease in it has ended; raise pool_count"
 NO_STORE = "the lease store cannot be written, so no lease can be promised"
 
 
@@ -388,10 +390,12 @@ def _exhausted(situation: Situation, type: MessageType) -> Decision:
     """No address: what to do about it."""
     if not situation.facts.writable:
         return situation.silent(NO_STORE, situation.settings.origin("leases", "store"))
-    origin = situation.settings.origin("bootpd", "pool_count")
-    if not situation.network.pool_count:
+    settings, network = situation.settings, situation.network
+    # in server mode the first is that of [bootpd], the others have sections of their own
+    origin = settings.origin("bootpd", "pool_count") if network is settings.networks[0] else network.origin
+    if not network.pool_count:
         return situation.silent("the pool is empty and it has no line in [static_dhcp]", origin)
-    reason = "the pool has no address left; raise pool_count, or write reclaim = expired"
+    reason = ALL_LEASED if settings.reclaim else NONE_LEFT
 
     def with_address(address: int) -> Decision:
         if situation.trace:

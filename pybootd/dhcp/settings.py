@@ -100,6 +100,8 @@ class Settings:
     proxy: bool = False
     allow_simple_dhcp: bool = False
     authoritative: bool = True
+    reclaim: bool = False
+    """Addresses whose lease has ended go to others where none else is left."""
     server_name: bytes = b""
     """sname: C{servername.domain}."""
     guarded: bool = False
@@ -182,6 +184,7 @@ def settings_from(
         proxy=bootpd.mode == "proxy",
         allow_simple_dhcp=bootpd.allow_simple_dhcp,
         authoritative=bootpd.authoritative,
+        reclaim=bootpd.reclaim == "expired",
         server_name=name.encode("ascii")[:63],
         guarded=bool(bootpd.access) or any(host.allow is False for host in hosts.values()),
         network_broadcast=bootpd.broadcast == "network",

@@ -84,6 +84,7 @@ class KindTests(SynchronousTestCase):
             *((datagram(kind), f"message type {kind} ") for kind in (0, 2, 5, 6, 9, 255)),
             (datagram(None, {53: b"\1\1"}), "message type 0 "),
             (datagram(REQUEST), "a REQUEST for no address"),
+            (datagram(DISCOVER, mac=b"", htype=32)[:-1] + (b"\x3d\xff" + bytes(255)) * 2 + b"\xff", "510 bytes"),
             (datagram(REQUEST, {54: SERVER}), "a REQUEST for no address"),
         ]
         for data, reason in rows:

@@ -211,6 +211,16 @@ class LifeTests(SynchronousTestCase):
         self.assertIn("[bootpd] pool_count", event.setting)
         self.assertEqual(server.machine().stage, Stage.REFUSED)
 
+    def test_pool_of_a_subnet_empty(self) -> None:
+        """The section of that network is to be changed; nobody is told to write what stands there already."""
+        far = "[subnet 10.20.0.0/16]\npool_start = 10.20.0.10\npool_count = 1\n"
+        server = Server(USUAL.replace("[bootpd]", "[bootpd]\nreclaim = expired"), far)
+        server.obtain(BIOS, giaddr="10.20.0.1")
+        self.assertEqual(server.say(DISCOVER, BIOS, mac=OTHER, giaddr="10.20.0.1"), [])
+        (event,) = server.told(Ignored)
+        self.assertEqual(event.reason, "the pool has no address left, and no lease in it has ended; raise pool_count")
+        self.assertIn("[subnet 10.20.0.0/16]", event.setting)
+
     def test_reclaimed(self) -> None:
         """C{reclaim = expired}: an ended lease's address goes to a new machine, and no more to the old one."""
         server = Server(USUAL.replace("pool_count = 3", "pool_count = 1"), reclaim=True)
