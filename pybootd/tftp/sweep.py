@@ -11,6 +11,9 @@ from pybootd.tftp.pace import PAUSE
 SWEEP = 0.01
 """Seconds between two looks at all of them."""
 
+LONGEST = 0.02
+"""Seconds between two looks at few of them, if no deadline is sooner: a look costs one client in lockstep a moment."""
+
 
 class Timed(Protocol):
     """When a transfer wants to be looked at."""
@@ -74,14 +77,19 @@ class Sweep:
     def _look(self) -> None:
         self._timer = None
         self._hub.look()  # what waits there may be later than its deadline only because we are
-        now, pause = self._hub.clock(), SWEEP
+        now, paced = self._hub.clock(), False
         for member in self._members():
             if member.transfer.deadline <= now:
                 member.expire(now)
             elif member.blocked and member.shares:
                 member.writable(now)
-            if member.transfer.paced:
-                pause = PAUSE
+            paced = paced or member.transfer.paced
         self._swept(now)
-        if self._members():
-            self.start(pause)
+        members = self._members()
+        if members:
+            self.start(PAUSE if paced else self._pause(members, now) if self._hub.calm else SWEEP)
+
+    def _pause(self, members: Sequence[Member], now: float) -> float:
+        """Until the next look at few members: the first deadline, or so; nobody tells of a shared socket's room."""
+        first = min(now if member.shares else member.transfer.deadline for member in members)
+        return min(max(first - now, SWEEP), LONGEST)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.tftp.lent import Standing
 from pybootd.tftp.pace import PAUSE
-from pybootd.tftp.sweep import SWEEP, Sweep
+from pybootd.tftp.sweep import LONGEST, SWEEP, Sweep
 from tests.support.tftp import FakeHub
 
 
@@ -34,17 +34,35 @@ class SweepTests(SynchronousTestCase):
         self.clock = Clock()
         self.members: list[Member] = []
         self.swept: list[float] = []
-        self.sweep = Sweep(self.clock, FakeHub(self.clock.seconds), lambda: tuple(self.members), self.swept.append)
+        self.hub = FakeHub(self.clock.seconds)
+        self.sweep = Sweep(self.clock, self.hub, lambda: tuple(self.members), self.swept.append)
 
     def test_deadline(self) -> None:
         """A transfer whose deadline has passed is told so at the next look, others are left alone."""
-        self.members = [Member(SWEEP / 2), Member(10 * SWEEP)]
+        self.members = [Member(SWEEP / 2), Member(10 * SWEEP, shares=False)]
+        self.hub.calm = False
         self.sweep.start()
         self.sweep.start()
         self.clock.pump([SWEEP, SWEEP])
         self.assertEqual(self.members[0].told, [("expire", SWEEP)])
         self.assertEqual(self.members[1].told, [])
         self.assertEqual(self.swept, [SWEEP, 2 * SWEEP])
+
+    def test_few(self) -> None:
+        """Few are looked at when their first deadline comes, if that is not very soon; but not much more rarely."""
+        for deadlines, pause in (([1.0, 1.5 * SWEEP], 1.5 * SWEEP), ([SWEEP / 2], SWEEP), ([1.0], LONGEST)):
+            self.members = [Member(SWEEP + deadline, shares=False) for deadline in deadlines]
+            clock, swept = Clock(), list[float]()
+            hub = FakeHub(clock.seconds)
+            sweep = Sweep(clock, hub, lambda: tuple(self.members), swept.append)
+            sweep.start()
+            clock.advance(SWEEP)
+            [look] = clock.getDelayedCalls()
+            self.assertAlmostEqual(look.getTime(), SWEEP + pause)
+            self.members.append(Member(1.0))  # its socket is the server's
+            clock.advance(LONGEST)
+            [look] = clock.getDelayedCalls()
+            self.assertAlmostEqual(look.getTime() - clock.seconds(), SWEEP)
 
     def test_nobody(self) -> None:
         """With the last transfer the looks end, and with the next one they begin again."""
