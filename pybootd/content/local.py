@@ -86,6 +86,16 @@ def announce(fd: int, offset: int, length: int) -> None:
         os.posix_fadvise(fd, offset, LOOK_AHEAD * length, os.POSIX_FADV_WILLNEED)
 
 
+def beginning(fd: int, limit: int) -> bytes:
+    """The first C{limit} bytes of an open file, which is closed; errors as in L{LocalFiles.open}."""
+    try:
+        return os.read(fd, limit)
+    except OSError as error:
+        raise refusal(error) from error
+    finally:
+        os.close(fd)
+
+
 class LocalFiles:
     """
     Opens files; one instance serves the whole server.
@@ -160,13 +170,11 @@ class LocalFiles:
         """
         The first C{limit} bytes of a small file of the administrator's; errors as in L{open}.
         """
-        fd, _, _ = open_below(root, name, ignore_case)
-        try:
-            return os.read(fd, limit)
-        except OSError as error:
-            raise refusal(error) from error
-        finally:
-            os.close(fd)
+        return beginning(open_below(root, name, ignore_case)[0], limit)
+
+    def ask_read(self, root: str, name: str, limit: int, ignore_case: bool = False) -> bytes | Deferred[bytes]:
+        """As L{read}; a server's may have to wait (L{pybootd.content.opening})."""
+        return self.read(root, name, limit, ignore_case)
 
     def unused(self, shared: Shared) -> None:
         """The last reader of a file has left."""

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybootd.content.content import Content
-from pybootd.content.local import InThread, Key, LocalFiles, Shared
+from pybootd.content.local import InThread, Key, LocalFiles, Shared, beginning, is_cached
 from pybootd.content.lookup import Lookup
 from pybootd.content.memory import is_distant
 from pybootd.content.walk import open_below, raw
@@ -50,18 +50,52 @@ class ServedFiles(LocalFiles):
 
     def ask(self, root: str, name: str, ignore_case: bool = False) -> Content | Deferred[Content]:
         key = (root, name, ignore_case)
-        if not self._distant or self._directory(key) not in self._distant:
-            if key in self._shared:  # an open file holds its directories in memory
-                return self.open(*key)
-            error = self._lookup(raw(f"{root}/{name}"))
-            if not error or (error != errno.EAGAIN and not ignore_case):
-                return self.open(*key)
-        return self._open_in_thread(key)
+        return self.open(*key) if self._is_near(key) else self._open_in_thread(key)
 
-    def _open_in_thread(self, key: Key) -> Deferred[Content]:
+    def ask_read(self, root: str, name: str, limit: int, ignore_case: bool = False) -> bytes | Deferred[bytes]:
+        key = (root, name, ignore_case)
+        if not self._is_near(key):
+            return self._wait(partial(self.read, root, name, limit, ignore_case))
+        fd, _, status = open_below(*key)
+        if not self._notice(key, status) and is_cached(fd, 0, max(1, min(limit, status.st_size))):
+            return beginning(fd, limit)
+        try:
+            return self._wait(partial(beginning, fd, limit))
+        except SourceFailed:
+            self._shut(fd, status.st_dev)
+            raise
+
+    def _is_near(self, key: Key) -> bool:
+        """Whether a file can be opened without waiting for a disk."""
+        if self._distant and self._directory(key) in self._distant:
+            return False
+        if key in self._shared:  # an open file holds its directories in memory
+            return True
+        root, name, ignore_case = key
+        error = self._lookup(raw(f"{root}/{name}"))
+        return not error or (error != errno.EAGAIN and not ignore_case)
+
+    def _wait(self, function: Callable[[], bytes]) -> Deferred[bytes]:
+        """Let a thread do that; it counts until that is done, though nobody waits any more."""
+        self._count()
+        asked: Deferred[bytes] = Deferred()
+
+        def done(result: bytes | Failure) -> None:
+            self._waiting -= 1
+            if not asked.called:
+                asked.callback(result)
+
+        self._thread(function).addBoth(done)
+        return asked
+
+    def _count(self) -> None:
+        """@raise SourceFailed: so many wait that one more would be too much."""
         if self._waiting >= WAITING:
             raise SourceFailed("The server's disk does not answer; try again")
         self._waiting += 1
+
+    def _open_in_thread(self, key: Key) -> Deferred[Content]:
+        self._count()
         shared = self._shared.get(key)
         if shared is not None:
             self._idle.discard(shared)
@@ -104,13 +138,19 @@ class ServedFiles(LocalFiles):
         return self._keep(key, fd, source, status)
 
     def _keep(self, key: Key, fd: int, source: str, status: os.stat_result) -> Shared:
-        if is_distant(status.st_dev):
-            directory = self._directory(key)
-            self._distant[directory] = None
-            self._distant.move_to_end(directory)
-            if len(self._distant) > DIRECTORIES:
-                self._distant.popitem(last=False)
+        self._notice(key, status)
         return super()._keep(key, fd, source, status)
+
+    def _notice(self, key: Key, status: os.stat_result) -> bool:
+        """Whether a file is distant; its directory is kept in mind then."""
+        if not is_distant(status.st_dev):
+            return False
+        directory = self._directory(key)
+        self._distant[directory] = None
+        self._distant.move_to_end(directory)
+        if len(self._distant) > DIRECTORIES:
+            self._distant.popitem(last=False)
+        return True
 
     def _shut(self, fd: int, device: int) -> None:
         if is_distant(device):  # which is told of it, and answers (FUSE)

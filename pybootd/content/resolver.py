@@ -69,6 +69,24 @@ class Remote:
         return shown(self.url)
 
 
+@frozen
+class Named:
+    """Whatever the first line of a local file names."""
+
+    file: Local
+
+
+Place = Local | Remote | Template | Named
+
+
+def _unnoted(rule: str, outcome: str, setting: str) -> None:
+    pass
+
+
+def _unheard(_: object) -> None:
+    """Who asks the next time hears of it."""
+
+
 class Resolver:
     """
     Finds what names mean below one root.
@@ -113,26 +131,38 @@ class Resolver:
         @param name: as the client wrote it (HTTP: with C{%}-forms decoded, once).
         @param machine: who asks, where that is known.
         @return: the content, whose body the caller closes; a local file takes a Deferred
-            only where its directories are not in memory.
+            only where its disk has to be waited for.
         @raise NotFound: (or as a Failure) there is no such file for this client.
         @raise Forbidden: (or as a Failure) it is not for this machine.
         @raise SourceFailed: (or as a Failure) it cannot be had now.
         """
         text, place = self._served(name, machine)
+        if isinstance(place, Named):
+            named, data = place, self._ask_name(place)
+            if not isinstance(data, bytes):
+                return data.addCallback(lambda data: self._open(self._found(named, data)))
+            place = self._found(named, data)
+        return place.render(text, machine) if isinstance(place, Template) else self._open(place)
+
+    def _open(self, place: Local | Remote) -> Content | Deferred[Content]:
         if isinstance(place, Local):
             return self._files.ask(place.root, place.name, self._ignore_case)
-        if isinstance(place, Remote):
-            return self._source(place.url).open(place.url)
-        return place.render(text, machine)
+        return self._source(place.url).open(place.url)
 
     def url_of(self, name: bytes | str, machine: Machine | None) -> str | None:
         """
         The URL that C{name} means for this machine; nothing is fetched.
 
-        @return: None where it is no remote file.
+        @return: None where it is no remote file, or a disk has to be waited for to know.
         @raise ContentError: as L{resolve}.
         """
         _, place = self._served(name, machine)
+        if isinstance(place, Named):
+            data = self._ask_name(place)
+            if not isinstance(data, bytes):
+                data.addErrback(_unheard)
+                return None
+            place = self._found(place, data)
         return place.url if isinstance(place, Remote) else None
 
     def explain(self, name: bytes | str, machine: Machine | None) -> Sequence[Step]:
@@ -146,6 +176,10 @@ class Resolver:
             text = normalise(name)
             note("name", text, "")
             place = self._place(text, machine, note)
+            if isinstance(place, Named):
+                file = place.file
+                data = self._files.read(file.root, file.name, INDIRECT_LIMIT, self._ignore_case)
+                place = self._found(place, data, note)
             if isinstance(place, Local):
                 content = self._files.open(place.root, place.name, self._ignore_case)
                 content.body.close()
@@ -159,14 +193,14 @@ class Resolver:
             note("answer", str(error), "")
         return steps
 
-    def _served(self, name: bytes | str, machine: Machine | None) -> tuple[str, Local | Remote | Template]:
+    def _served(self, name: bytes | str, machine: Machine | None) -> tuple[str, Place]:
         """The name in its plain form, and what it means for a machine that is let in."""
         if machine is not None and machine.refusal is not None:
             raise Forbidden(machine.refusal.reason, machine.refusal.setting)
         text = normalise(name)
         return text, self._place(text, machine, _unnoted)
 
-    def _place(self, name: str, machine: Machine | None, note: Note) -> Local | Remote | Template:
+    def _place(self, name: str, machine: Machine | None, note: Note) -> Place:
         template = None if self._templates is None else self._templates.find(name)
         if template is not None:
             note("[templates]", template.path, template.setting)
@@ -175,7 +209,7 @@ class Resolver:
             target = self._rewritten(rewriter, name, machine)
             if target is not None:
                 note(rewriter.name, target.name, target.setting)
-                return self._aim(target, note)
+                return self._aim(target)
         note("root", self.root, "")
         if not self.root:
             raise NotFound("no root is set")
@@ -190,12 +224,13 @@ class Resolver:
             self.log.failure("The filter {filter} failed on {name}", filter=rewriter.name, name=printable(name))
             raise SourceFailed("A filter of the server failed") from error
 
-    def _aim(self, target: Target, note: Note) -> Local | Remote:
+    def _aim(self, target: Target) -> Local | Remote | Named:
         """Where a filter's target is, contained as its base says."""
-        name, base = target.name, target.base
         if target.indirect:
-            name, base = self._named_in(self._local(name, base)), None
-            note("name in that file", name, "")
+            return Named(self._local(target.name, target.base))
+        return self._aimed(target.name, target.base)
+
+    def _aimed(self, name: str, base: str | None) -> Local | Remote:
         begins = name if base is None else base  # what a client said decides nothing about where
         if is_url(begins):
             return Remote(name if base is None else base + below(_rest(name, base)))
@@ -216,13 +251,20 @@ class Resolver:
     def _absolute(home: str, path: str) -> str:
         return os.path.normpath(os.path.join(home, path))  # noqa: PTH118 - text that need not be UTF-8
 
-    def _named_in(self, place: Local) -> str:
-        """The first line of a file that holds a name."""
-        data = self._files.read(place.root, place.name, INDIRECT_LIMIT, self._ignore_case)
+    def _ask_name(self, place: Named) -> bytes | Deferred[bytes]:
+        return self._files.ask_read(place.file.root, place.file.name, INDIRECT_LIMIT, self._ignore_case)
+
+    def _found(self, place: Named, data: bytes, note: Note = _unnoted) -> Local | Remote:
+        """
+        What the first line of a file names.
+
+        @param data: how the file begins.
+        """
         name = data.decode("utf-8", "surrogateescape").partition("\n")[0].strip()
         if not name:
-            raise NotFound(f"{printable(str(place))} names no file")
-        return name
+            raise NotFound(f"{printable(str(place.file))} names no file")
+        note("name in that file", name, "")
+        return self._aimed(name, None)
 
     def _source(self, url: str) -> IFileSource:
         source = self._sources.get(scheme(url))
@@ -235,7 +277,3 @@ def _rest(name: str, base: str) -> str:
     if not name.startswith(base):
         raise NotFound("leads out of the directory that its filter names")
     return name[len(base) :]
-
-
-def _unnoted(rule: str, outcome: str, setting: str) -> None:
-    pass

@@ -18,8 +18,8 @@ from tests.support.tree import Tree, open_descriptors
 from tests.support.web import Threads
 
 
-class OpeningTests(SynchronousTestCase):
-    """L{ServedFiles}"""
+class OpeningCase(SynchronousTestCase):
+    """L{ServedFiles}, and their disk."""
 
     def setUp(self) -> None:
         self.tree = Tree(self.mktemp())
@@ -40,6 +40,10 @@ class OpeningTests(SynchronousTestCase):
     def lookup(self, path: bytes) -> int:
         self.looked.append(path)
         return self.error
+
+
+class OpeningTests(OpeningCase):
+    """Files to be served."""
 
     def ask(self, name: str = "a/file", ignore_case: bool = False) -> Content | Deferred[Content]:
         return self.files.ask(str(self.tree.root), name, ignore_case)
@@ -166,3 +170,51 @@ class OpeningTests(SynchronousTestCase):
         last = self.later()
         self.threads.run()
         self.successResultOf(last).body.close()
+
+
+class ReadingTests(OpeningCase):
+    """The first bytes of a file that says what is to be served."""
+
+    def read(self, name: str = "a/file") -> bytes | Deferred[bytes]:
+        return self.files.ask_read(str(self.tree.root), name, 3)
+
+    def wait(self, name: str = "a/file") -> Deferred[bytes]:
+        asked = self.read(name)
+        assert isinstance(asked, Deferred), "it was read at once"
+        self.assertNoResult(asked)
+        return asked
+
+    def test_here(self) -> None:
+        """What is in memory is read at once, as are errors."""
+        self.error = 0
+        self.patch(opening, "is_cached", lambda *_: True)
+        self.assertEqual(self.read(), b"dat")
+        self.assertRaises(NotFound, self.read, "a/none")
+
+    def test_cold(self) -> None:
+        """A thread reads where the way is not in memory, the file is not, or it is another host's."""
+        ways = [self.wait(), self.wait("a/none")]
+        self.error = 0
+        self.patch(opening, "is_cached", lambda *_: False)
+        ways.append(self.wait())
+        self.patch(opening, "is_cached", lambda *_: True)
+        self.distant = True
+        ways.append(self.wait())
+        self.looked.clear()
+        ways.append(self.wait())
+        self.assertEqual(self.looked, [], "the directory was not kept in mind")
+        self.threads.run()
+        self.failureResultOf(ways.pop(1), NotFound)
+        self.assertEqual([self.successResultOf(way) for way in ways], [b"dat"] * 4)
+
+    def test_ceiling(self) -> None:
+        """So many wait, and no more, though nobody wants the answer any more."""
+        for _ in range(WAITING):
+            asked = self.wait()
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+        self.assertRaises(SourceFailed, self.read)
+        self.error, self.distant = 0, True
+        self.assertRaises(SourceFailed, self.read)
+        self.threads.run()
+        self.wait()

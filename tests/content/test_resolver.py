@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,6 +207,31 @@ class FilterTests(ResolverCase):
         for name in ("braces", "empty", "missing", "cfg"):
             with self.assertRaises(NotFound, msg=name):
                 self.get(self.resolver(("x", f"[{name}]")), b"x")
+
+    def test_indirect_disk(self) -> None:
+        """Where the disk of that file has to be waited for, all that comes of it has."""
+        asked: list[Deferred[bytes]] = []
+
+        def ask_read(*_: object) -> Deferred[bytes]:
+            asked.append(Deferred())
+            return asked[-1]
+
+        resolver = self.resolver(("x", "[name]"))
+        self.patch(LocalFiles, "ask_read", ask_read)
+        found = [resolver.resolve(b"x", MACHINE) for _ in range(3)]
+        self.assertIsNone(resolver.url_of("x", MACHINE))
+        results: list[Any] = []
+        for each in found:
+            assert isinstance(each, Deferred)
+            self.assertNoResult(each)
+            each.addBoth(results.append)
+        for waiting, data in zip(asked, (b"pxelinux.0\n", b"http://mirror/x", b""), strict=False):
+            waiting.callback(data)
+        asked[3].errback(NotFound("no such file"))
+        for content in results[:2]:
+            content.body.close()
+        self.assertEqual([each.source.rpartition("/")[2] for each in results[:2]], ["pxelinux.0", "x"])
+        self.assertIsInstance(results[2].value, NotFound)
 
     def test_url_of(self) -> None:
         """What is remote has an URL, before it is fetched; what is here has none."""
