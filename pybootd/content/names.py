@@ -9,7 +9,15 @@ C{?}, C{#}, C{@} and C{:} included, is a letter like any other.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pybootd.errors import NotFound
+
+REMEMBERED = 256
+"""Names whose meaning is kept in mind, the latest: a hall of machines asks for the same few files."""
+
+LONGEST = 512
+"""Letters of a name that is remembered."""
 
 
 def normalise(name: bytes | str) -> str:
@@ -23,8 +31,15 @@ def normalise(name: bytes | str) -> str:
     @raise NotFound: the name can be no file's: it is empty, has a NUL, ends as
         a directory's does, or climbs above the root.
     """
+    return _remembered(name) if len(name) <= LONGEST else _normalised(name)
+
+
+def _normalised(name: bytes | str) -> str:
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
     return below(text.rstrip("\udcff").replace("\\", "/"))
+
+
+_remembered = lru_cache(REMEMBERED)(_normalised)
 
 
 def below(path: str) -> str:

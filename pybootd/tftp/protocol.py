@@ -11,6 +11,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import IPv4Address
 from time import monotonic
 from typing import Any, Protocol
@@ -67,6 +68,18 @@ class Resolver(Protocol):
 
     def resolve(self, name: bytes | str, machine: Machine | None) -> Content | Deferred[Content]:
         """@raise ContentError: (or as a Failure) it cannot be had."""
+
+
+@lru_cache(1024)
+def _address(host: str) -> IPv4Address:
+    """Of a client, which seldom asks only once."""
+    return IPv4Address(socket.inet_aton(host))
+
+
+@lru_cache(256)
+def _text(address: int) -> str:
+    """Of the server's own addresses, which are few."""
+    return socket.inet_ntoa(address.to_bytes(4, "big"))
 
 
 class Tftp:
@@ -182,7 +195,7 @@ class Tftp:
                 return  # a repetition: the answer is on its way, and sent again if it is lost
             before.close("the client asked anew from the same port")
             self._visits.remove(before)
-        address = IPv4Address(socket.inet_aton(source[0]))
+        address = _address(source[0])
         visit = Visit(
             request, source, address, self._machines.at(address), now, destination, interface, self._bus, self._time
         )
@@ -333,7 +346,7 @@ class Tftp:
         mtu = self._link(visit.interface).mtu
         if self._config.single_port and self._main is not None:
             return None, Sender(self._main, visit.client, self._offload, mtu, visit.destination)
-        own = socket.inet_ntoa(visit.destination.to_bytes(4, "big")) if visit.destination else self._own
+        own = _text(visit.destination) if visit.destination else self._own
         port = self._ports.take(own, visit.client)
         return port, Sender(port.socket, visit.client, self._offload, mtu, connected=True)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, field
 
 from pybootd.content.content import Content
 from pybootd.events import (
@@ -69,11 +69,11 @@ class Visit:
     _number: int = 0
     _told_at: float = 0.0
     _told: int = 0
+    name: str = field(init=False)
+    """As the client wrote it."""
 
-    @property
-    def name(self) -> str:
-        """As the client wrote it."""
-        return self.request.name.decode("utf-8", "surrogateescape")
+    def __attrs_post_init__(self) -> None:
+        self.name = self.request.name.decode("utf-8", "surrogateescape")
 
     @property
     def answered(self) -> bool:
