@@ -209,7 +209,10 @@ def _stuck(record: Record, now: float, where: Where) -> Diagnosis | None:
     stage, quiet = stage_of(record), now - record.last_seen
     if stage == LOADER and quiet >= LINGER:
         last = record.current[-1].name if record.current else "its loader"
-        what = f"It has {last} and asks for nothing more: the loader waits at its screen, or finds no network card."
+        what = (
+            f"It has {last} and asks for nothing more: the loader waits at its screen, finds no network card, or is no"
+            " program for such a machine (pybootd check looks)."
+        )
         return Diagnosis("loader", WARNING, what, _file(where))
     if stage in (KERNEL, INITRD) and quiet >= BOOTING:
         what = "It has its kernel, and its system has not asked for an address: look at the machine's screen."

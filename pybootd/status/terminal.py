@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from textwrap import wrap
 from typing import Any
 
 from attrs import define, field
@@ -23,6 +24,9 @@ FILES = 64
 
 BAR = 10
 """Characters of a progress bar."""
+
+INDENT = 4
+"""Of what stands below a row."""
 
 WANTED = (0, 90, 0, 120, 0)
 """How wide the terminal has to be for each column: hardware address, name, address, kind, stage."""
@@ -82,8 +86,18 @@ class Board:
         states = [_text(row, "state") for row in self._rows.values()]
         counts = ", ".join(f"{states.count(state)} {state}" for state in COLOURS if state in states)
         head = f"{len(states)} machine{'s' if len(states) != 1 else ''}" + (f": {counts}" if counts else "")
-        shown = list(reversed(self._rows.values()))[: max(0, height - 1)]
-        return [head[:width], *(_painted(row, _cells(row, width), colour) for row in shown)]
+        room = max(0, height - 1)
+        shown = list(reversed(self._rows.values()))[:room]
+        spare = max(room - len(shown), room // 3)
+        lines = []
+        for row in shown:
+            reason = _reason(row, width)
+            spare -= len(reason)
+            if spare < 0:
+                reason = []  # what begins in the row has to do
+            cells = _cells(row, width, "" if reason else None)
+            lines += [_painted(row, text, colour) for text in (cells, *reason)]
+        return [head[:width], *lines[:room]]
 
 
 def _painted(row: Row, text: str, colour: bool) -> str:
@@ -91,10 +105,23 @@ def _painted(row: Row, text: str, colour: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if colour and code else text
 
 
-def _cells(row: Row, width: int) -> str:
-    """One machine: who, where, what it is, how far it has come, what it does or why it does not."""
+def _reason(row: Row, width: int) -> list[str]:
+    """Why it does not boot, in lines of their own below its row; none where it fits into the row."""
+    what = _matter(row)
+    if not what or width <= 2 * INDENT or _cells(row, width).endswith(what):
+        return []
+    return [f"{'':{INDENT}}{line}" for line in wrap(what, width - INDENT)]
+
+
+def _cells(row: Row, width: int, what: str | None = None) -> str:
+    """
+    One machine: who, where, what it is, how far it has come, what it does or why it does not.
+
+    @param what: the last of these, where it is not the usual.
+    """
     kind = " ".join(filter(None, (_text(row, "firmware"), _text(row, "architecture"))))
-    what = _matter(row) or next((_transferring(one) for one in reversed(_rows(row, "transfers"))), "")
+    if what is None:
+        what = _matter(row) or next((_transferring(one) for one in reversed(_rows(row, "transfers"))), "")
     who = _text(row, "name") or _text(row, "vendor")
     state = _text(row, "state")
     stage = "system up" if state == "running" else _text(row, "stage")

@@ -99,6 +99,32 @@ class BoardTests(TerminalTestCase):
         self.assertEqual(head, "1 machine: 1 stopped")
         self.assertTrue(line.endswith("Its DISCOVER is left unanswered: not in [mac]. (x.ini:3: [mac])"), line)
 
+    def test_long_reason(self) -> None:
+        """A reason that does not fit into the row stands below it; where there is no room, its beginning has to do."""
+        self.story.seen()
+        self.story.ignored("not in [mac]; add 52-54-00-12-34-56 = enable to serve it", "x.ini:3: [mac]")
+        row, *reason = self.lines(80)[1:]
+        self.assertEqual(row, "52:54:00:12:34:56                   asked")
+        self.assertEqual(
+            reason,
+            [
+                "    Its DISCOVER is left unanswered: not in [mac]; add 52-54-00-12-34-56 =",
+                "    enable to serve it. (x.ini:3: [mac])",
+            ],
+        )
+        (row,) = self.lines(80, 2)[1:]
+        self.assertEqual(row, "52:54:00:12:34:56                   asked      Its DISCOVER is left unanswered: ")
+
+    def test_crowded(self) -> None:
+        """The reasons of a crowd take a third of the terminal: those on top."""
+        board = Board()
+        matter = {"sentence": "x " * 60, "setting": ""}
+        board.update([row_of(f"m{number:02}", float(number), diagnosis=matter) for number in range(50)])
+        lines = board.lines(80, 22, colour=False)
+        self.assertEqual(len(lines), 22)
+        self.assertEqual([line[:3] for line in lines[1:5]], ["m49", "   ", "   ", "m48"])
+        self.assertEqual(sum(line.startswith(" ") for line in lines), 6)
+
     def test_system(self) -> None:
         """Its system is up."""
         self.story.addressed()
