@@ -27,7 +27,10 @@ class LeaseRecords:
 
     def of(self, mac: str) -> Machine | None:
         """By its latest lease."""
-        return next((self._made(lease) for lease in self._table.all_of(mac_bytes(mac)) if tells(lease)), None)
+        leases = self._table.all_of(mac_bytes(mac))
+        if not leases:
+            return None  # as of every new machine
+        return next((self._made(lease) for lease in leases if tells(lease)), None)
 
     def at(self, address: IPv4Address) -> Machine | None:
         """By the lease of that address."""
