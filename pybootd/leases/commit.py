@@ -36,6 +36,12 @@ Done = Callable[[Outcome], None]
 GROUP = 1024
 """Claims in one transaction, at most."""
 
+TURNS = 4
+"""
+Turns of the reactor for which a group waits, at most, as long as each brings more claims: machines that were offered an
+address in the first one come back in the next.  A sync takes 150 us of the processor, however many claims are in it.
+"""
+
 PAUSE = 2.0
 """Seconds after a failure until the store is tried again, with nothing to write; when that succeeds, something new may
 be promised."""
@@ -86,10 +92,17 @@ class GroupCommit:
         return drained
 
     def _schedule(self) -> None:
-        """Everything that this wake-up of the reactor brings goes in one group."""
+        """Everything that this wake-up of the reactor brings goes in one group, and what follows at its heels."""
         if self._waiting and not self._busy:
             self._busy = True
-            self._call_later(0, self._flush)
+            self._call_later(0, self._gather, len(self._waiting), TURNS)
+
+    def _gather(self, before: int, turns: int) -> None:
+        count = len(self._waiting)
+        if before < count < GROUP and turns:
+            self._call_later(0, self._gather, count, turns - 1)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]

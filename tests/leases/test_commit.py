@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.errors import StoreAway, StoreError
 from pybootd.leases import commit
-from pybootd.leases.commit import GROUP, PAUSE, GroupCommit, Outcome
+from pybootd.leases.commit import GROUP, PAUSE, TURNS, GroupCommit, Outcome
 from pybootd.leases.lease import Claim
 from pybootd.leases.memory import MemoryStore
 from tests.support.leases import bound, fresh
@@ -77,6 +78,39 @@ class CommitTests(SynchronousTestCase):
         self.assertEqual(self.sizes(), [])
         self.turn()
         self.assertEqual([claim.lease for claim in self.store.groups[0]], [bound(n, n) for n in (1, 2, 3)])
+
+    def test_at_its_heels(self) -> None:
+        """A group waits for the next turn of the reactor as long as each brings more; a claim alone does not wait."""
+        turns = self.turns()
+        self.submit(1)
+        turns.pop()()
+        self.assertEqual(self.sizes(), [1])
+        self.store.written()
+        self.submit(2, 3)
+        turns.pop()()
+        self.submit(4)
+        turns.pop()()
+        self.assertEqual(self.sizes(), [1])
+        turns.pop()()
+        self.assertEqual((self.sizes(), turns), ([1, 3], []))
+
+    def test_not_for_ever(self) -> None:
+        """More and more claims do not put off the first ones for ever."""
+        turns = self.turns()
+        self.submit(1)
+        for machine in range(2, TURNS + 2):
+            self.submit(machine)
+            turns.pop()()
+        self.assertEqual(self.sizes(), [])
+        self.submit(TURNS + 2)
+        turns.pop()()
+        self.assertEqual(self.sizes(), [TURNS + 2])
+
+    def turns(self) -> list[Callable[[], None]]:
+        """What the reactor is to do in its next turn."""
+        waiting: list[Callable[[], None]] = []
+        self.commit = GroupCommit(self.store, lambda _, call, *with_: waiting.append(partial(call, *with_)))
+        return waiting
 
     def test_not_before(self) -> None:
         """Nobody is told before it is durable."""
