@@ -75,7 +75,7 @@ class Telling:
 
     def offered(self, machine: Machine, reply: Reply) -> None:
         """An OFFER left, or the boot file's name from port 4011."""
-        machine.stage = Stage.OFFERED
+        machine.stage, machine.leased = Stage.OFFERED, (None, 0.0)
         address = address_object(reply.yiaddr) if reply.yiaddr else None
         self._bus.publish(Offered(self._time(), machine.mac, address, reply.boot_file))
 

@@ -132,9 +132,11 @@ class LifeTests(SynchronousTestCase):
             (ack,) = server.take(offer, BIOS)
             self.assertEqual((ack.kind, ack.address), (ACK, FIRST))
         self.assertEqual(len(server.told(Leased)), 1)
+        server.obtain(BIOS)
+        self.assertEqual(len(server.told(Leased)), 2, "it began anew")
         server.say(RELEASE, {}, ciaddr="10.0.0.100", to="10.0.0.1")
         server.obtain(BIOS)
-        self.assertEqual(len(server.told(Leased)), 2)
+        self.assertEqual(len(server.told(Leased)), 3)
 
     def test_release(self) -> None:
         """A released address is told, and kept for its machine while there are others."""
