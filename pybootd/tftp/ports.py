@@ -43,22 +43,23 @@ class Port:
 
     @ivar socket: is connected to the client, and does not block.
     @ivar own: the address that it is bound to.
+    @ivar clients: those who were served there; a tuple, for most ports are new, and a set takes 170 bytes more.
     """
 
-    __slots__ = ("_clients", "_hub", "_ports", "_strangers", "own", "socket")
+    __slots__ = ("_hub", "_ports", "_strangers", "clients", "own", "socket")
 
     def __init__(self, sock: socket.socket, others: socket.socket | None, own: str, ports: Ports, hub: Hub) -> None:
         self.socket = sock
         self.own = own
-        self._clients: set[tuple[str, int]] = set()
+        self.clients: tuple[tuple[str, int], ...] = ()
         self._ports = ports
         self._hub = hub
-        self._strangers = None if others is None else Strangers(others, self._clients, hub)
+        self._strangers = None if others is None else Strangers(others, self, hub)
         hub.watch(sock.fileno(), self)
 
     def suits(self, own: str, client: tuple[str, int]) -> bool:
         """Whether a transfer to that client may have it."""
-        return self.own == own and client not in self._clients
+        return self.own == own and client not in self.clients
 
     def lead_to(self, client: tuple[str, int]) -> None:
         """
@@ -66,8 +67,8 @@ class Port:
 
         @raise OSError: there is no way to it.
         """
-        used = bool(self._clients)
-        self._clients.add(client)
+        used = bool(self.clients)
+        self.clients += (client,)
         self.socket.connect(client)
         if used:
             while self._discard():
@@ -84,7 +85,7 @@ class Port:
         @param again: its client is through with it.
         """
         self._hub.remove(self.socket.fileno())
-        if again and len(self._clients) < CLIENTS and self.own != ANY:  # one that has left by any keeps its source
+        if again and len(self.clients) < CLIENTS and self.own != ANY:  # one that has left by any keeps its source
             self._ports.rest(self)
         else:
             self.close()
@@ -121,19 +122,19 @@ class Port:
 class Strangers:
     """The socket for whoever else writes to a port."""
 
-    __slots__ = ("_hub", "_known", "_socket")
+    __slots__ = ("_hub", "_port", "_socket")
 
-    def __init__(self, sock: socket.socket, known: set[tuple[str, int]], hub: Hub) -> None:
-        """@param known: those who were served there; what is late of them is not worth an answer."""
+    def __init__(self, sock: socket.socket, port: Port, hub: Hub) -> None:
+        """@param port: whose clients are no strangers: what is late of them is not worth an answer."""
         self._socket = sock
-        self._known = known
+        self._port = port
         self._hub = hub
         hub.watch(sock.fileno(), self)
 
     def readable(self, now: float) -> bool:
         with suppress(OSError):
             datagram, stranger = self._socket.recvfrom(LARGEST)
-            if stranger not in self._known and packet.opcode(datagram) != packet.ERROR:
+            if stranger not in self._port.clients and packet.opcode(datagram) != packet.ERROR:
                 self._socket.sendto(UNKNOWN_TRANSFER, stranger)
         return True
 
