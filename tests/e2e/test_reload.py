@@ -30,6 +30,9 @@ IN_FORCE, STAYS = r"reload: .*pybootd\.ini is in force", r"the configuration in 
 
 Sections = dict[str, dict[str, object]]
 
+OWN = r"^p_|\b(LISTEN|UNCONN)\s+\d+\s+\d+\s+\S+:(" + "|".join(str(port) for _, port in (*PORTS, ("udp", 4011))) + r")\s"
+"""A line of C{ss}: a raw socket, or one at the port of a service."""
+
 
 class ReloadTestCase(EndToEndTestCase):
     """Two roots with a file of the same name, and a configuration that serves the first."""
@@ -105,9 +108,12 @@ class ReloadTestCase(EndToEndTestCase):
         return program
 
     def sockets(self) -> set[str]:
-        """The daemon's own sockets, by the kernel's numbers: those that listen, and those for raw frames."""
+        """
+        The daemon's own sockets, by the kernel's numbers: those that listen at the services' ports, and those for raw
+        frames; a port of TFTP's transfers may be kept for the next one, or not.
+        """
         rows = self.lab.server.run("ss", "-Hane", "-p", "-A", "udp,tcp,raw,packet").stdout.splitlines()
-        mine = [row for row in rows if f"pid={self.pid}," in row and re.search(r"\b(LISTEN|UNCONN)\b", row)]
+        mine = [row for row in rows if f"pid={self.pid}," in row and re.search(OWN, row)]
         return {number for row in mine for number in re.findall(r"ino:(\d+)", row)}
 
 
