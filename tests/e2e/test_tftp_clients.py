@@ -223,7 +223,7 @@ class WireTests(TftpTestCase):
             "    s.sendto(b'\\0\\1file1000000\\0octet\\0', ('10.77.0.1', 69)); s.close()\n"
             "print(1)"
         )
-        self.fetch("atftp, blocks of 1468", name, timeout=3)
+        self.fetch("atftp, blocks of 1468", name, timeout=15)
 
 
 class UploadTests(TftpTestCase):
