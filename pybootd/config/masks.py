@@ -21,6 +21,10 @@ class Masks:
             by_length.setdefault(entry.who.bits, {})[int.from_bytes(entry.who.value) >> width - entry.who.bits] = entry
         self._longest_first = sorted(by_length.items(), reverse=True)
 
+    def __bool__(self) -> bool:
+        """Whether anybody is listed."""
+        return bool(self._longest_first)
+
     def find(self, *identifiers: bytes) -> Access | None:
         """
         The line that decides.

@@ -110,9 +110,10 @@ def _kind(packet: Packet, requested: int, server: int, unicast: bool, boot_port:
     @param boot_port: it was sent to port 4011, where nothing else is asked than for a file, whatever else it repeats.
     @param chosen: it names an item of a menu.
     """
-    if not packet.dhcp:
+    said = packet.options.get(MESSAGE_TYPE)
+    if said is None:
         return Kind.BOOTP
-    number = read_number(packet.options[MESSAGE_TYPE], 1)
+    number = said[0] if len(said) == 1 else 0
     if chosen and number == MessageType.INFORM:
         return Kind.BOOT_SERVER
     simple = _SIMPLE.get(number)

@@ -239,7 +239,8 @@ class Dhcp:
         ):
             self._sharing.look(key, partial(self._looked, request, machine, verdict, self.settings))
         else:
-            self._decide(request, machine, self._facts(request, machine, verdict, network), network)
+            facts = self._gathering.facts(self.settings, request, machine, verdict, network)
+            self._decide(request, machine, facts, network)
 
     def _looked(self, request: Request, machine: Machine, verdict: Verdict, before: Settings, known: bool) -> None:
         """The store was asked about the machine; without its word nothing can be promised to it."""
@@ -247,7 +248,7 @@ class Dhcp:
             self._admit(request, machine)  # other settings hold by now
             return
         network = network_of(request, self.settings)
-        facts = self._facts(request, machine, verdict, network)
+        facts = self._gathering.facts(self.settings, request, machine, verdict, network)
         facts.writable, facts.complete = facts.writable and known, known
         self._decide(request, machine, facts, network)
 
@@ -270,11 +271,6 @@ class Dhcp:
                 decision = decide(request, self.settings, facts, network=network, traced=self._traced)
         self._carry_out(request, machine, facts, decision, network)
 
-    def _facts(
-        self, request: Request, machine: Machine, verdict: Verdict, network: Network | None, attempt: int | None = None
-    ) -> Facts:
-        return self._gathering.facts(self.settings, request, machine, verdict, network, attempt)
-
     def _consider(self, facts: Facts, address: int) -> None:
         """This address was found, or none (0): the pool is empty, or the store could not be asked for more of it."""
         facts.candidate = address
@@ -289,7 +285,7 @@ class Dhcp:
         if self._vacancies.get(network.first) is not vacancies:
             self._admit(request, machine)  # the address is of a pool that is there no longer
             return
-        facts = self._facts(request, machine, before.verdict, network, before.attempt)
+        facts = self._gathering.facts(self.settings, request, machine, before.verdict, network, before.attempt)
         self._consider(facts, address)
         self._carry_out(request, machine, facts, decide(request, self.settings, facts, traced=self._traced), network)
 
@@ -382,7 +378,8 @@ class Dhcp:
             if counts:
                 self._note(network, claim.lease)
             if outcome is Outcome.DURABLE:
-                self._telling.settled(machine, claim.lease)
+                if not decision.replies:
+                    self._telling.settled(machine, claim.lease)
                 self._replies.send(request, machine, decision, network, self.settings)
             else:
                 self._not_written(request, machine, facts, network, claim, outcome)

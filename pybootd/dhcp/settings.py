@@ -116,6 +116,13 @@ class Settings:
     """Option 54 of every network: an OFFER that names one of these was ours."""
     _behind: Mapping[int, Sequence[Network]] = field(init=False)
 
+    _by_the_book: bool = field(init=False)
+    """Nobody gets a broadcast that did not ask for one."""
+
+    @_by_the_book.default
+    def _nobody_special(self) -> bool:
+        return not (self.network_broadcast or self.buggy)
+
     @servers.default
     def _own(self) -> frozenset[int]:
         return frozenset(network.server for network in self.networks)
@@ -149,6 +156,8 @@ class Settings:
 
     def broadcast_for(self, network: Network | None, chaddr: bytes) -> int:
         """The address at which this client gets everything until it has one of its own; 0: as RFC 2131 4.1 has it."""
+        if self._by_the_book:
+            return 0
         listed = self.buggy.find(chaddr)
         if listed is not None and listed.allowed:
             return LIMITED_BROADCAST

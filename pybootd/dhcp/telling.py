@@ -60,11 +60,8 @@ class Telling:
         return machine
 
     def settled(self, machine: Machine, lease: Lease) -> None:
-        """A lease is durable: the machine has its address, or has it no longer."""
+        """What is durable has no answer: the machine has its address no longer."""
         address = address_object(lease.address)
-        if lease.state is State.BOUND:
-            self._machines.settle(machine, address)
-            return
         now, machine.leased = self._time(), (None, 0.0)
         if machine.address == address:
             self._machines.settle(machine, None)
