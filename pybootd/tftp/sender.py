@@ -24,8 +24,14 @@ HEADERS = 28
 
 Ancillary = list[tuple[int, int, bytes]]
 
-_REFUSED = (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT)
-_LOST = (errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM, errno.ECONNREFUSED)
+_REFUSED = (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP)
+"""What the system says of itself: no ICMP message turns up as one of these."""
+
+_ENONET = getattr(errno, "ENONET", errno.EHOSTDOWN)  # Linux has it, macOS does not
+_ICMP = (errno.ECONNREFUSED, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EPROTO, _ENONET)
+"""What a client or router has said of an earlier datagram: a connected socket says it once, and sends nothing then."""
+
+_LOST = (errno.ENOBUFS, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM, *_ICMP)
 """What a way may suffer from for a while: as if the datagram were lost, so that the timer sends it again."""
 
 

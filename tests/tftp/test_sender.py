@@ -66,7 +66,7 @@ class SenderTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """Where the system refuses, the same blocks go one by one at once, and it is not tried again."""
-        for number in (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT):
+        for number in (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP):
             self.offload.usable = True
             self.socket.refusals = [refusal(number)]
             self.assertEqual(self.sender().send_run(self.run_, 0, 4), 4)
@@ -99,6 +99,16 @@ class SenderTests(SynchronousTestCase):
             self.assertTrue(self.sender().send(b"x"))
         self.socket.refusals = [refusal(errno.EACCES)]
         self.assertRaises(OSError, self.sender().send, b"x")
+
+    def test_icmp(self) -> None:
+        """What a client or a router says by ICMP ends no transfer, and takes the faster way from nobody else."""
+        for number in (errno.ENOPROTOOPT, errno.EMSGSIZE, errno.EHOSTDOWN, errno.EPROTO):
+            self.socket.refusals = [refusal(number)]
+            self.assertTrue(self.sender().send(b"x"), errno.errorcode[number])
+            self.socket.refusals = [refusal(number)]
+            self.assertEqual(self.sender().send_run(self.run_, 0, 4), 4)
+            self.assertEqual(self.socket.take(), self.packets[:4])
+            self.assertTrue(self.offload.usable, errno.errorcode[number])
 
     def test_source(self) -> None:
         """From a socket with several addresses, packets leave from the one that was asked."""
