@@ -12,6 +12,8 @@ one transfer would be taken for the next one's.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +30,9 @@ KEPT = 2.0
 
 CLIENTS = 64
 """Transfers of one port, until another one takes its place: so it cannot be foreseen for long."""
+
+LATE = 1024
+"""Datagrams that are thrown away before a transfer; a receive buffer of the usual size holds 300."""
 
 LARGEST = 256
 """Bytes that are looked at of what is said to the wrong port."""
@@ -65,14 +70,17 @@ class Port:
         """
         Connect to a client.  What came until then was not from there, for it does not know the port yet.
 
-        @raise OSError: there is no way to it.
+        That holds for a new port too, which is bound a moment before; of the two sockets the kernel may choose this
+        one for a stranger's datagram then.
+
+        @raise OSError: there is no way to it, or no end of what is to be thrown away.
         """
-        used = bool(self.clients)
         self.clients += (client,)
         self.socket.connect(client)
-        if used:
-            while self._discard():
-                pass
+        for _ in range(LATE):
+            if not self._discard():
+                return
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
 
     def begin(self, member: Member) -> None:
         """A transfer hears what comes from its client, from now on."""

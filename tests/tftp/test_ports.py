@@ -8,7 +8,7 @@ import socket
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pybootd.tftp import packet
+from pybootd.tftp import packet, ports
 from pybootd.tftp.ports import ANY, CLIENTS, KEPT, RESTING, Port, Ports
 from tests.support.tftp import FakeHub
 from tests.support.tree import open_descriptors
@@ -85,6 +85,28 @@ class PortsTests(SynchronousTestCase):
         self.assertEqual(port.socket.recv(9), b"a")
         first.setblocking(False)
         self.assertRaises(BlockingIOError, first.recv, 99)
+
+    def early(self) -> Port:
+        """A new port to which somebody has written before it is connected to its client."""
+        sock, stranger = self.client(), self.client()
+        sock.setblocking(False)
+        port = Port(sock, None, OWN, self.ports, self.hub)
+        self.addCleanup(port.close)
+        stranger.sendto(packet.error(0, "end it"), sock.getsockname())
+        select.select([sock], [], [], 5)
+        return port
+
+    def test_early(self) -> None:
+        """What comes to a new port before it is connected is not from its client, and not heard."""
+        port = self.early()
+        port.lead_to(self.client().getsockname())
+        self.assertRaises(BlockingIOError, port.socket.recv, 9)
+
+    def test_flooded(self) -> None:
+        """A port that somebody floods keeps nobody waiting: the transfer has to do without it."""
+        self.patch(ports, "LATE", 1)
+        port = self.early()
+        self.assertRaises(OSError, port.lead_to, self.client().getsockname())
 
     def test_rest(self) -> None:
         """What is late is thrown away while the port rests."""
