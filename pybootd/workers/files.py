@@ -49,6 +49,9 @@ class FileSender:
     def begin(self, order: SendFile, descriptors: Sequence[int]) -> None:
         """Send; both descriptors belong to it from now on."""
         sock = socket.socket(fileno=descriptors[0])
+        # it never does; but this object takes it for one that blocks, and what it duplicates would do so from then on,
+        # in the main process too
+        sock.setblocking(False)
         try:
             content = self._files.adopt(descriptors[1])
         except OSError:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from pybootd.content.local import LocalFiles
+from pybootd.http import sendfile
 from pybootd.http.sendfile import Pump
 from pybootd.workers.files import PROGRESS, FileSender
 from pybootd.workers.messages import Ended, Progress, Report, SendFile
@@ -75,6 +76,20 @@ class FileSenderTests(SynchronousTestCase):
         self.assertEqual(end, Ended(7, len(DATA), ""))
         self.assertTrue(reports)
         self.assertTrue(all(isinstance(one, Progress) and 0 < one.sent < len(DATA) for one in reports), reports)
+
+    def test_distant(self) -> None:
+        """A connection does not block, in no process, when a thread has sent a file of another host on it."""
+        self.patch(sendfile, "is_cached", lambda *part: False)
+        self.patch(sendfile, "is_distant_file", lambda file: True)
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        ours.setblocking(False)
+        theirs.settimeout(5)
+        self.sender.begin(SendFile(7, 0, 5000), (os.dup(ours.fileno()), os.open(self.path, os.O_RDONLY)))
+        self.assertEqual(theirs.recv(9999), DATA[:5000])
+        self.assertEqual(self.reports, [Ended(7, 5000, "")])
+        self.assertFalse(os.get_blocking(ours.fileno()))
 
     def test_gone(self) -> None:
         """A client that goes away is told."""
