@@ -150,9 +150,13 @@ def _file(config: Config, request: Request, decision: Decision, network: Network
     if told is None or network is None:
         return
     http = request.firmware is Firmware.HTTP_BOOT
-    if not is_url(told.boot_file) and told.siaddr not in (0, network.server):
-        yield f"file: {told.boot_file} comes from {IPv4Address(told.siaddr)}, not from here"
-        return
+    if not is_url(told.boot_file):
+        if told.siaddr not in (0, network.server, int(config.tftp_address)):
+            yield f"file: {told.boot_file} comes from {IPv4Address(told.siaddr)}, not from here"
+            return
+        if not config.tftp:
+            yield f"file: {told.boot_file} comes by TFTP, which is off here"
+            return
     settings = next((host for host in config.hosts if host.mac == request.chaddr), None)
     machine = Machine(
         mac_text(request.chaddr),

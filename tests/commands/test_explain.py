@@ -64,11 +64,25 @@ class ExplainTests(SynchronousTestCase):
         _, lines = self.explained(*words, extra=extra)
         self.assertEqual(lines[at + 2], "file: this machine cannot start it: an EFI program for arm64, not for x64")
 
+    def test_file_at_another_address(self) -> None:
+        """TFTP may listen at another address of this host: what it serves is looked at."""
+        place = Path(self.mktemp()).absolute()
+        place.mkdir()
+        (place / "grub.efi").write_bytes(efi(X64))
+        extra = f"[filters]\ngrub.efi = {place}/grub.efi\n"
+        listening = "root = /srv\naddress = 10.0.0.2\n"
+        self.patch(sys.modules[__name__], "BASE", BASE.replace("root = /srv\n", listening))
+        _, lines = self.explained("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi", extra=extra)
+        self.assertIn("siaddr: 10.0.0.2", lines)
+        self.assertIn(f"file: {place}/grub.efi, 134 bytes", lines)
+
     def test_file_elsewhere(self) -> None:
         """Another TFTP server's file, and a web server's, are not looked at."""
         words = ("--mac", "52-54-00-00-00-01", "--arch", "x64-uefi")
         _, lines = self.explained(*words, extra="next_server = 10.0.0.9\n")
         self.assertIn("file: grub.efi comes from 10.0.0.9, not from here", lines)
+        _, lines = self.explained(*words, "-p")
+        self.assertIn("file: grub.efi comes by TFTP, which is off here", lines)
         _, lines = self.explained(*words, extra="[filters]\n* = http://web.example.org/{filename}\n")
         self.assertIn("file: http://web.example.org/grub.efi", lines)
         words = ("--mac", "52-54-00-00-00-01", "--user-class", "iPXE")
