@@ -29,7 +29,7 @@ class HttpService(Service):
     """
     HTTP on port 80.
 
-    @ivar workers: as in L{TftpService}.
+    @ivar workers: as in L{pybootd.tftpd.TftpService}.
     """
 
     name = "http"
