@@ -17,8 +17,8 @@ from pybootd.config.origin import Origin
 from pybootd.config.words import address as address_word
 from pybootd.config.words import mac as mac_word
 from pybootd.content.urls import is_url
-from pybootd.dhcp.architectures import BY_NUMBER, named
-from pybootd.dhcp.client import understand
+from pybootd.dhcp.architectures import named
+from pybootd.dhcp.client import understand, vendor_class
 from pybootd.dhcp.decision import Decision, MessageType
 from pybootd.dhcp.delivery import ETHERNET
 from pybootd.dhcp.facts import Facts
@@ -91,7 +91,7 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
     vendor = options["vendor-class"]
     said = {MESSAGE_TYPE: bytes((MessageType.DISCOVER,))}
     if architecture is not None:
-        vendor = vendor or _vendor_class(architecture)
+        vendor = vendor or vendor_class(architecture).decode()
         said[93] = architecture.to_bytes(2, "big")
     if vendor:
         said[60] = vendor.encode()
@@ -104,14 +104,6 @@ def _request(options: ExplainOptions, settings: Settings) -> Request:
         chaddr=chaddr, sname=b"", file=b"", options=said, size=MINIMUM,
     )  # fmt: skip
     return understand(packet, interface=settings.networks[0].interface)
-
-
-def _vendor_class(architecture: int) -> str:
-    """What firmware of that kind says of itself."""
-    known = BY_NUMBER.get(architecture)
-    if known is not None and known.http:
-        return "HTTPClient"
-    return "U-Boot" if known is not None and known.name.endswith("-uboot") else "PXEClient"
 
 
 def _value(options: ExplainOptions, name: str, parse: Callable[[str], Any]) -> Any:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from struct import unpack_from
 
 from pybootd.dhcp import pxe
+from pybootd.dhcp.architectures import BY_NUMBER
 from pybootd.dhcp.decision import MessageType
 from pybootd.dhcp.options import read_number
 from pybootd.dhcp.packet import BOOTREQUEST, HEADERS, MESSAGE_TYPE, Packet
@@ -41,6 +42,14 @@ _SIMPLE: dict[int, Kind] = {
 }
 _HOMELESS = (Kind.DISCOVER, Kind.SELECTING, Kind.INIT_REBOOT)
 """Who asks this has no address yet (RFC 2131 table 5), whatever stands in ciaddr."""
+
+
+def vendor_class(architecture: int) -> bytes:
+    """What firmware of that kind says of itself in option 60, as far as it is told apart by that."""
+    known = BY_NUMBER.get(architecture)
+    if known is not None and known.http:
+        return pxe.HTTP_CLIENT
+    return U_BOOT if known is not None and known.name.endswith("-uboot") else pxe.PXE_CLIENT
 
 
 def understand(

@@ -11,8 +11,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from pybootd.dhcp.architectures import BY_NUMBER
-from pybootd.dhcp.client import understand
+from pybootd.dhcp.client import understand, vendor_class
 from pybootd.dhcp.decision import Decision, MessageType
 from pybootd.dhcp.delivery import ETHERNET
 from pybootd.dhcp.facts import ALLOWED, Facts
@@ -117,8 +116,7 @@ def _question(settings: Settings, known: Known) -> tuple[Lease | None, Request]:
             break
     said = {MESSAGE_TYPE: bytes((MessageType.DISCOVER,)), 55: WANTED}
     if known.architecture is not None:
-        entry = BY_NUMBER.get(known.architecture)
-        said[60] = b"HTTPClient" if entry is not None and entry.http else b"PXEClient"
+        said[60] = vendor_class(known.architecture)
         said[93] = known.architecture.to_bytes(2, "big")
     if known.uuid is not None:
         said[97] = b"\0" + known.uuid.bytes_le

@@ -43,6 +43,11 @@ class PreviewTests(SynchronousTestCase):
         text = USUAL.replace("= pxelinux.0", "= lpxelinux.0")
         self.assertEqual(told(text, BIOS, UEFI), [f"{TEXT} boot file pxelinux.0 -> lpxelinux.0"])
 
+    def test_u_boot(self) -> None:
+        """U-Boot is answered without a line of its own too: what a new line changes is its boot file."""
+        text = USUAL.replace("x64-uefi =", "arm64-uboot = boot.scr.uimg\nx64-uefi =")
+        self.assertEqual(told(text, Known(MAC, 22, booted=True)), [f"{TEXT} boot file (none) -> boot.scr.uimg"])
+
     def test_address(self) -> None:
         """A fixed address is another than the one that is leased."""
         text = USUAL + "[static_dhcp]\n52-54-00-00-00-01 = 10.0.0.7\n"
