@@ -17,6 +17,8 @@ from pybootd import dhcpd, here, registry, shared
 from pybootd.config import Config
 from pybootd.config.reader import read
 from pybootd.content.content import Content
+from pybootd.dhcp.decision import MessageType
+from pybootd.dhcp.packet import decode
 from pybootd.dhcp.preview import Difference
 from pybootd.dhcpd import LOOK, DhcpService
 from pybootd.errors import EnvironmentProblem
@@ -31,7 +33,7 @@ from pybootd.service import BootServer, Telling, compose
 from pybootd.statusd import StatusService
 from pybootd.steady import Steady
 from pybootd.tftpd import TftpService
-from tests.support.dhcp import BIOS, DISCOVER, MAC, datagram
+from tests.support.dhcp import BIOS, DISCOVER, MAC, REQUEST, datagram
 from tests.support.server import Wire
 
 TEXT = """
@@ -66,6 +68,28 @@ class Lamp:
     def close(self) -> Deferred[None]:
         self.closed = True
         return succeed(None)
+
+
+class Socket:
+    """
+    A port of the DHCP server.
+
+    @ivar done: what became of it, in order, and what left by it.
+    """
+
+    port = 67
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def send(self, data: bytes, *way: object) -> None:
+        self.done.append(MessageType(decode(data).options[53][0]).name)
+
+    def pause(self) -> None:
+        self.done.append("pause")
+
+    def stop(self) -> None:
+        self.done.append("stop")
 
 
 class ServiceTests(SynchronousTestCase):
@@ -168,6 +192,19 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(before.address, after.address)
         self.assertIs(dhcp.table, table)
         self.assertEqual(server.shared.machines.limit, 5)
+
+    def test_stop(self) -> None:
+        """A lease in hand when the server stops is written, and its machine told, before the port closes."""
+        service = self.dhcp(self.serve(self.read()))
+        port = service._ports[67] = Socket()  # type: ignore[assignment]
+        assert service._dhcp is not None
+        for message, options in ((DISCOVER, BIOS), (REQUEST, {**BIOS, 50: b"\x0a\0\0\x64", 54: b"\x0a\0\0\x01"})):
+            service._dhcp.received(datagram(message, options), ("0.0.0.0", 68), 0xFFFFFFFF, 2)
+        stopped = service.stopService()
+        self.assertEqual(port.done, ["pause"])
+        self.clock.advance(0)
+        self.successResultOf(stopped)
+        self.assertEqual(port.done, ["pause", "OFFER", "ACK", "stop"])
 
     def test_on_record(self) -> None:
         """A machine with a lease is known before it is heard of: to TFTP and HTTP, and where a change is told."""
